@@ -1,0 +1,59 @@
+# make train: environment, synthetic CT, a small training run and its score.   make test: the whole test suite.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := checkpoint/quickstart/seed2
+
+.PHONY: help install install-dev data train test lint format benchmark tensorboard clean
+
+help:
+	@echo "make train        environment, synthetic CT, quickstart training, scores"
+	@echo "make test         environment, the whole test suite"
+	@echo "make lint         ruff, check and format"
+	@echo "make benchmark    speed of the training step on this machine"
+	@echo "make tensorboard  watch the runs in checkpoint/"
+	@echo "make clean        remove the environment, data/synthetic and $(RUN)"
+
+$(VENV)/.installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed" if sys.version_info < (3, 10) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
+
+data/synthetic: | $(VENV)/.installed
+	$(BIN)/python prepare.py synthetic --out data/synthetic
+
+data: data/synthetic
+
+# A finished run stays as it is; --resume goes on with an interrupted one.
+train: install data
+	test -f $(RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment quickstart $$resume
+	$(BIN)/python test.py --checkpoint $(RUN)/best.pt --split test
+
+test: install-dev
+	$(BIN)/python -m pytest
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: install
+	$(BIN)/python -m utils.benchmark
+
+tensorboard: install
+	$(BIN)/tensorboard --logdir checkpoint
+
+clean:
+	rm -rf $(VENV) data/synthetic $(RUN)
