@@ -1,0 +1,402 @@
+"""ResUNet with deep co-supervision (ESM, ASSM) and attention fusion (AFM).
+
+Paper: H. Hu, L. Shen, Q. Guan, X. Li, Q. Zhou, S. Ruan, "Deep co-supervision and attention fusion
+strategy for automatic COVID-19 lung infection segmentation on CT images", Pattern Recognition 124
+(2022) 108452, doi 10.1016/j.patcog.2021.108452, arXiv 2112.10368. Trained from scratch.
+
+The released implementation (GPL-3.0, not used here) differs from its paper: no supervision of the
+encoder, edge targets for all five decoder levels through one shared head, sigmoids applied twice,
+per-channel gates kept in a plain list (neither trained nor saved), a detour over twice the
+resolution, and an output that is always 256 x 256. This file follows the paper.
+
+Deviations:
+    - 3 x 3 convolutions that feed a batch norm carry no bias, which the norm would cancel: 9,600
+      parameters fewer than the paper-literal 29,189,355 (-0.03 %).
+    - 1 x 1 convolutions run before the bilinear resize instead of after it, and the attention
+      fusion runs on ten maps per level instead of 64: the same function (see
+      AttentionFusionModule), at a fraction of the memory traffic.
+    - Section 3.4 names no final projection; a 1 x 1 convolution maps S_p to logits, as released.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from models.checks import check_choice, check_divisible, check_even, check_stages
+from models.weights import load_resnet_layers
+from utils.contracts import SegOutput
+
+NUM_STAGES = 5
+_RESNET_LAYOUT = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+}
+Fusion = Literal["attention", "add", "concat", "none"]
+
+
+def _resize(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resize to (H, W); the identity where the size already fits."""
+    if logits.shape[-2:] == tuple(size):
+        return logits
+    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+class _ConvBlock(nn.Sequential):
+    """Two 3x3 conv-BN-ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class _UpBlock(nn.Module):
+    """2x transposed convolution, concatenation with the skip, two 3x3 conv-BN-ReLU."""
+
+    def __init__(
+        self, in_channels: int, up_channels: int, skip_channels: int, out_channels: int
+    ) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(in_channels, up_channels, 2, stride=2)
+        self.conv = _ConvBlock(up_channels + skip_channels, out_channels)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        return self.conv(torch.cat([self.up(features), skip], dim=1))
+
+
+def _residual_stage(
+    block: type[BasicBlock] | type[Bottleneck],
+    in_channels: int,
+    planes: int,
+    num_blocks: int,
+    stride: int,
+) -> nn.Sequential:
+    """A ResNet layer of torchvision's blocks; the first block changes stride and width."""
+    out_channels = planes * block.expansion
+    shortcut = None
+    if stride != 1 or in_channels != out_channels:
+        shortcut = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+    first = block(in_channels, planes, stride=stride, downsample=shortcut)
+    return nn.Sequential(first, *(block(out_channels, planes) for _ in range(num_blocks - 1)))
+
+
+class ResNetEncoder(nn.Module):
+    """The contracting path: a full-resolution stem S1, then four ResNet layers S2 to S5.
+
+    Args:
+        in_channels: Channels of the image.
+        width: Channels of S1 (64 in the paper); S5 has 8 times as many.
+        depth: ResNet layout, 18, 34 (the paper) or 50.
+    """
+
+    def __init__(self, in_channels: int, width: int, depth: int) -> None:
+        super().__init__()
+        block, num_blocks = _RESNET_LAYOUT[depth]
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.pool = nn.MaxPool2d(2)
+        channels = [width]
+        for index, count in enumerate(num_blocks):
+            planes, stride = width * 2**index, 1 if index == 0 else 2
+            layer = _residual_stage(block, channels[-1], planes, count, stride)
+            self.add_module(f"layer{index + 1}", layer)
+            channels.append(planes * block.expansion)
+        self.channels = tuple(channels)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Kaiming-normal over the fan-out, as the released encoder and torchvision's ResNet."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        s1 = self.stem(image)  # H x W
+        s2 = self.layer1(self.pool(s1))  # H/2
+        s3 = self.layer2(s2)  # H/4
+        s4 = self.layer3(s3)  # H/8
+        s5 = self.layer4(s4)  # H/16
+        return [s1, s2, s3, s4, s5]
+
+
+class UNetDecoder(nn.Module):
+    """The bridge X5 and the expansive path X4 to X1.
+
+    Args:
+        skip_channels: Channels of S1 to S5.
+        width: Channels of X1 (64 in the paper); the bridge has 8 times as many.
+    """
+
+    def __init__(self, skip_channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.channels = (width, width, 2 * width, 4 * width, 8 * width)
+        self.bridge = _ConvBlock(skip_channels[4], self.channels[4])
+        self.up4 = _UpBlock(8 * width, 4 * width, skip_channels[3], 4 * width)
+        self.up3 = _UpBlock(4 * width, 2 * width, skip_channels[2], 2 * width)
+        self.up2 = _UpBlock(2 * width, width, skip_channels[1], width)
+        # Half the width only here: S1 and S2 are equally wide in a ResNet.
+        self.up1 = _UpBlock(width, width // 2, skip_channels[0], width)
+
+    def forward(self, stages: Sequence[Tensor]) -> list[Tensor]:
+        s1, s2, s3, s4, s5 = stages
+        x5 = self.bridge(s5)  # H/16
+        x4 = self.up4(x5, s4)  # H/8
+        x3 = self.up3(x4, s3)  # H/4
+        x2 = self.up2(x3, s2)  # H/2
+        x1 = self.up1(x2, s1)  # H x W
+        return [x1, x2, x3, x4, x5]
+
+
+class _SideHeads(nn.Module):
+    """One 1x1 convolution to one map per stage, resized to the image: logits for a side loss."""
+
+    def __init__(self, channels: Sequence[int], stages: Sequence[int]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({str(i): nn.Conv2d(channels[i - 1], 1, 1) for i in stages})
+
+    def forward(self, features: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, ...]:
+        # 1x1 convolution and bilinear resize are both linear, one over channels with the same
+        # weights everywhere, the other over places with weights that sum to 1: they commute.
+        return tuple(_resize(head(features[int(i) - 1]), size) for i, head in self.heads.items())
+
+
+class EdgeSupervisedModule(_SideHeads):
+    """ESM: side outputs of low stages, supervised by the lesion's edge (section 3.2, eq. 1)."""
+
+
+class AuxiliarySemanticSupervisedModule(_SideHeads):
+    """ASSM: side outputs of high stages, supervised by the lesion's mask (section 3.3, eq. 2)."""
+
+
+class AttentionFusionModule(nn.Module):
+    """AFM: fuses X1 to X5 by attention (section 3.4, eq. 3 and 4, algorithm 1).
+
+    The paper's order, per level: project to 64 channels, resize to H x W (X_i^u), 3x3 convolution
+    to one channel and sigmoid (P_i), Y_i = P_i X_i^u; then S_p = X_1^u + Y_1 + (1 - P_1) sum Y_i
+    and a projection of S_p to logits. Everything before the sigmoid is linear and P_i has one
+    channel, so the logits need of X_i^u only its ten products with the 9 taps of the 3x3 kernel
+    and with the output projection. Those ten maps are made at the level's own resolution by one
+    1x1 convolution, resized, and the nine taps summed at their offsets (zeros outside the image,
+    as the padding of the 3x3 convolution has it). No 64-channel map at H x W is ever made; values
+    and gradients are those of algorithm 1.
+
+    Args:
+        channels: Channels of X1 to X5.
+        fused_channels: Channels of X_i^u, 64 in the paper.
+        num_classes: Channels of the logits.
+    """
+
+    def __init__(self, channels: Sequence[int], fused_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.projections = nn.ModuleList(nn.Conv2d(c, fused_channels, 1) for c in channels)
+        self.gates = nn.ModuleList(nn.Conv2d(fused_channels, 1, 3, padding=1) for _ in channels)
+        self.head = nn.Conv2d(fused_channels, num_classes, 1)
+        offsets = torch.eye(9).view(1, 9, 3, 3)
+        self.register_buffer("offsets", offsets, persistent=False)
+
+    def _taps_and_score(self, level: int, features: Tensor, size: Sequence[int]) -> Tensor:
+        """The nine tap maps and the class scores of one level, (B, 9 + K, H, W)."""
+        projection, gate = self.projections[level], self.gates[level]
+        taps = gate.weight[0].flatten(1).t()  # (9, C)
+        reduce = torch.cat([taps, self.head.weight.flatten(1)])  # (9 + K, C)
+        weight = reduce @ projection.weight.flatten(1)  # (9 + K, c_i)
+        bias = reduce @ projection.bias
+        return _resize(F.conv2d(features, weight[..., None, None], bias), size)
+
+    def forward(
+        self, levels: Sequence[Tensor], size: Sequence[int], with_maps: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Fuse the decoder's levels.
+
+        Args:
+            levels: X1 to X5, finest first.
+            size: (H, W) of the image.
+            with_maps: Return P_1, 1 - P_1, Y_1 and S_p as well (figure 8).
+
+        Returns:
+            Logits (B, K, H, W) of S_p, and the maps: confidences in [0, 1]; Y_1 and S_p as the
+            logits of their own output projection.
+        """
+        confidence, score = [], []
+        for level, features in enumerate(levels):
+            maps = self._taps_and_score(level, features, size)
+            gate = F.conv2d(maps[:, :9], self.offsets, self.gates[level].bias, padding=1)
+            confidence.append(torch.sigmoid(gate))
+            score.append(maps[:, 9:])
+        gated = [p * s for p, s in zip(confidence, score, strict=True)]  # Y_i, eq. 4
+        others = torch.stack(gated[1:]).sum(dim=0)
+        bias = self.head.bias.view(1, -1, 1, 1)
+        logits = score[0] + gated[0] + (1 - confidence[0]) * others + bias  # eq. 3
+        if not with_maps:
+            return logits, {}
+        p1 = confidence[0]
+        return logits, {"P_1": p1, "1 - P_1": 1 - p1, "Y_1": gated[0] + bias, "S_p": logits}
+
+
+class LinearFusion(nn.Module):
+    """The fusions that the paper compares with attention (table 5): addition and concatenation.
+
+    Each level is projected to 64 channels and resized to H x W; the maps are added, or stacked;
+    a 1x1 convolution gives the logits. All of it is linear, so each level's products with the
+    output projection are taken at the level's own resolution and resized, as in
+    AttentionFusionModule.
+
+    Args:
+        channels: Channels of X1 to X5.
+        fused_channels: Channels of X_i^u.
+        num_classes: Channels of the logits.
+        concat: Stack the levels instead of adding them.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], fused_channels: int, num_classes: int, concat: bool
+    ) -> None:
+        super().__init__()
+        self.projections = nn.ModuleList(nn.Conv2d(c, fused_channels, 1) for c in channels)
+        num_parts = len(channels) if concat else 1
+        self.head = nn.Conv2d(num_parts * fused_channels, num_classes, 1)
+        self.concat = concat
+
+    def forward(
+        self, levels: Sequence[Tensor], size: Sequence[int], with_maps: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Fuse the decoder's levels; there are no inner maps to show."""
+        weight = self.head.weight.flatten(1)
+        parts = weight.chunk(len(levels), dim=1) if self.concat else [weight] * len(levels)
+        logits = self.head.bias.view(1, -1, 1, 1)
+        for features, projection, part in zip(levels, self.projections, parts, strict=True):
+            kernel = (part @ projection.weight.flatten(1))[..., None, None]
+            logits = logits + _resize(F.conv2d(features, kernel, part @ projection.bias), size)
+        return logits, {}
+
+
+class TopLevelHead(nn.Module):
+    """No fusion: a 1x1 convolution on X1, the plain ResUNet of table 4."""
+
+    def __init__(self, channels: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(channels[0], num_classes, 1)
+
+    def forward(
+        self, levels: Sequence[Tensor], size: Sequence[int], with_maps: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits of the finest level; there are no inner maps to show."""
+        return self.head(levels[0]), {}
+
+
+def _create_fusion(
+    fusion: Fusion, channels: Sequence[int], fused_channels: int, num_classes: int
+) -> nn.Module:
+    """The fusion module of that name."""
+    if fusion == "attention":
+        return AttentionFusionModule(channels, fused_channels, num_classes)
+    if fusion == "none":
+        return TopLevelHead(channels, num_classes)
+    return LinearFusion(channels, fused_channels, num_classes, concat=fusion == "concat")
+
+
+class ResUNet(nn.Module):
+    """ResUNet with switches for every row of the paper's tables 3 to 5.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the mask logits; 1 means one sigmoid map.
+        width: Channels at full resolution, 64 in the paper; scales every channel count.
+        depth: ResNet layout, 18, 34 (the paper) or 50.
+        edge_stages: Encoder stages 1 to 5 under ESM; (1, 2) in the paper.
+        semantic_stages: Encoder stages 1 to 5 under ASSM; (3, 4, 5) in the paper.
+        decoder_edge_stages: Decoder levels 1 to 5 under ESM (the starred rows of table 4).
+        decoder_semantic_stages: Decoder levels 1 to 5 under ASSM (the starred rows of table 4).
+        fusion: attention (the paper's AFM), add, concat (table 5) or none (plain ResUNet).
+        encoder_weights: A local file with torchvision ResNet weights of the same depth for the
+            layers S2 to S5; None trains from scratch, as the paper does. Needs width 64.
+
+    Raises:
+        UserError: A switch has no such value, or encoder_weights does not fit.
+    """
+
+    stride = 16
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        num_classes: int = 1,
+        width: int = 64,
+        depth: int = 34,
+        edge_stages: Sequence[int] = (1, 2),
+        semantic_stages: Sequence[int] = (3, 4, 5),
+        decoder_edge_stages: Sequence[int] = (),
+        decoder_semantic_stages: Sequence[int] = (),
+        fusion: Fusion = "attention",
+        encoder_weights: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        check_choice("fusion", fusion, get_args(Fusion))
+        check_choice("depth", depth, tuple(_RESNET_LAYOUT))
+        check_even("width", width)
+        check_stages("edge_stages", edge_stages, "semantic_stages", semantic_stages, NUM_STAGES)
+        check_stages(
+            "decoder_edge_stages",
+            decoder_edge_stages,
+            "decoder_semantic_stages",
+            decoder_semantic_stages,
+            NUM_STAGES,
+        )
+        self.encoder = ResNetEncoder(in_channels, width, depth)
+        self.decoder = UNetDecoder(self.encoder.channels, width)
+        encoder_channels, decoder_channels = self.encoder.channels, self.decoder.channels
+        self.esm = EdgeSupervisedModule(encoder_channels, edge_stages)
+        self.assm = AuxiliarySemanticSupervisedModule(encoder_channels, semantic_stages)
+        self.decoder_esm = EdgeSupervisedModule(decoder_channels, decoder_edge_stages)
+        self.decoder_assm = AuxiliarySemanticSupervisedModule(
+            decoder_channels, decoder_semantic_stages
+        )
+        self.fusion = _create_fusion(fusion, decoder_channels, width, num_classes)
+        if encoder_weights is not None:
+            load_resnet_layers(self.encoder, encoder_weights)
+
+    @property
+    def heads(self) -> frozenset[str]:
+        """The fields of SegOutput that this network fills."""
+        edge = {"edge"} if self.esm.heads or self.decoder_esm.heads else set()
+        semantic = {"semantic"} if self.assm.heads or self.decoder_assm.heads else set()
+        return frozenset({"mask"} | edge | semantic)
+
+    def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
+        """Segment a batch of slices.
+
+        Args:
+            image: (B, in_channels, H, W) z-scored slices, H and W divisible by 16.
+            with_maps: Fill SegOutput.maps with P_1, 1 - P_1, Y_1 and S_p (figure 8).
+
+        Returns:
+            Logits at H x W; side outputs as switched on.
+
+        Raises:
+            UserError: H or W is not divisible by 16.
+        """
+        size = check_divisible(image, self.stride)
+        stages = self.encoder(image)  # S1 at H x W to S5 at H/16
+        levels = self.decoder(stages)  # X1 at H x W to X5 at H/16
+        mask, maps = self.fusion(levels, size, with_maps)
+        edge = self.esm(stages, size) + self.decoder_esm(levels, size)
+        semantic = self.assm(stages, size) + self.decoder_assm(levels, size)
+        return SegOutput(mask=mask, edge=edge, semantic=semantic, maps=maps)

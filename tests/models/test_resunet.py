@@ -1,0 +1,293 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import resnet18
+
+from models import create_model
+from models.resunet import AttentionFusionModule, EdgeSupervisedModule, LinearFusion, ResUNet
+from utils.errors import UserError
+
+PAPER_PARAMETERS = 29_189_355  # the paper's setting, with a bias before every batch norm
+PLAIN_PARAMETERS = 29_119_585  # without ESM, ASSM and AFM
+PLAIN = {"edge_stages": (), "semantic_stages": (), "fusion": "none"}
+SMALL = {"width": 4, "depth": 18}
+
+
+def count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_parameter_counts_are_pinned_and_near_the_paper() -> None:
+    full, plain = create_model("resunet"), create_model("resunet", **PLAIN)
+    assert count(full) == 29_179_755
+    assert count(plain) == 29_109_985
+    assert count(full) == pytest.approx(PAPER_PARAMETERS, rel=1e-3)
+    assert count(plain) == pytest.approx(PLAIN_PARAMETERS, rel=1e-3)
+    # Heads of S1 to S5: 64 + 64 + 128 + 256 + 512 weights, 5 biases.
+    assert count(full.esm) + count(full.assm) == 1024 + 5
+
+
+def test_forward_costs_at_most_65_gflops_at_the_paper_size() -> None:
+    with torch.device("meta"):
+        model = create_model("resunet")
+        image = torch.zeros(1, 1, 256, 256)
+    with FlopCounterMode(display=False) as counter:
+        model(image)
+    assert counter.get_total_flops() <= 65e9
+
+
+def gates_reference(module: AttentionFusionModule, levels: list[Tensor], size: tuple[int, int]):
+    """Algorithm 1 in the paper's order of operations."""
+    upsampled = [
+        F.interpolate(project(x), size=size, mode="bilinear", align_corners=False)
+        for project, x in zip(module.projections, levels, strict=True)
+    ]
+    confidence = [torch.sigmoid(g(x)) for g, x in zip(module.gates, upsampled, strict=True)]
+    gated = [p * x for p, x in zip(confidence, upsampled, strict=True)]
+    s_p = upsampled[0] + gated[0] + (1 - confidence[0]) * sum(gated[1:])
+    return module.head(s_p), confidence[0], module.head(gated[0])
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_attention_fusion_equals_algorithm_1_in_values_and_gradients(num_classes: int) -> None:
+    torch.manual_seed(0)
+    channels, size = (6, 6, 8, 10, 12), (48, 32)
+    module = AttentionFusionModule(channels, 5, num_classes).double()
+    levels = [
+        torch.randn(2, c, size[0] >> i, size[1] >> i, dtype=torch.float64, requires_grad=True)
+        for i, c in enumerate(channels)
+    ]
+    wanted, p1, y1 = gates_reference(module, levels, size)
+    logits, maps = module(levels, size, with_maps=True)
+    torch.testing.assert_close(logits, wanted, rtol=0, atol=1e-12)
+    torch.testing.assert_close(maps["P_1"], p1, rtol=0, atol=1e-12)
+    torch.testing.assert_close(maps["1 - P_1"], 1 - p1, rtol=0, atol=1e-12)
+    torch.testing.assert_close(maps["Y_1"], y1, rtol=0, atol=1e-12)
+    torch.testing.assert_close(maps["S_p"], wanted, rtol=0, atol=1e-12)
+    inputs = [*levels, *module.parameters()]
+    weights = torch.randn_like(wanted)
+    ours = torch.autograd.grad((logits * weights).sum(), inputs)
+    theirs = torch.autograd.grad((wanted * weights).sum(), inputs)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("concat", [False, True])
+def test_linear_fusion_equals_project_resize_join_project(concat: bool) -> None:
+    torch.manual_seed(0)
+    channels, size = (6, 6, 8, 10, 12), (32, 48)
+    module = LinearFusion(channels, 5, 2, concat=concat).double()
+    levels = [
+        torch.randn(2, c, size[0] >> i, size[1] >> i, dtype=torch.float64)
+        for i, c in enumerate(channels)
+    ]
+    upsampled = [
+        F.interpolate(p(x), size=size, mode="bilinear") for p, x in zip(module.projections, levels, strict=True)
+    ]
+    joined = torch.cat(upsampled, dim=1) if concat else torch.stack(upsampled).sum(dim=0)
+    torch.testing.assert_close(module(levels, size)[0], module.head(joined), rtol=0, atol=1e-12)
+
+
+def test_side_heads_at_low_resolution_equal_the_paper_order() -> None:
+    torch.manual_seed(0)
+    module = EdgeSupervisedModule((3, 4, 5), (2, 3)).double()
+    features = [
+        torch.randn(2, c, 16 >> i, 24 >> i, dtype=torch.float64) for i, c in enumerate((3, 4, 5))
+    ]
+    for stage, logits in zip((2, 3), module(features, (16, 24)), strict=True):
+        large = F.interpolate(features[stage - 1], size=(16, 24), mode="bilinear")
+        wanted = module.heads[str(stage)](large)
+        torch.testing.assert_close(logits, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("switches", "num_edge", "num_semantic"),
+    [
+        ({}, 2, 3),
+        (PLAIN, 0, 0),
+        ({"edge_stages": (1, 2, 3, 4, 5), "semantic_stages": ()}, 5, 0),
+        ({"decoder_edge_stages": (1, 2), "decoder_semantic_stages": (3, 4, 5)}, 4, 6),
+        ({"fusion": "add"}, 2, 3),
+        ({"fusion": "concat"}, 2, 3),
+        ({"depth": 50}, 2, 3),
+        ({"depth": 34, "num_classes": 4}, 2, 3),
+    ],
+)
+def test_every_switch_gives_logits_at_the_input_size(
+    switches: dict, num_edge: int, num_semantic: int
+) -> None:
+    model = create_model("resunet", **(SMALL | switches)).eval()
+    output = model(torch.randn(1, 1, 48, 80))
+    assert output.mask.shape == (1, switches.get("num_classes", 1), 48, 80)
+    assert [tuple(s.shape) for s in output.edge] == [(1, 1, 48, 80)] * num_edge
+    assert [tuple(s.shape) for s in output.semantic] == [(1, 1, 48, 80)] * num_semantic
+    assert output.lung is None
+    assert output.maps == {}
+    heads = {"mask"} | ({"edge"} if num_edge else set()) | ({"semantic"} if num_semantic else set())
+    assert model.heads == heads
+
+
+def test_every_parameter_is_registered_and_gets_a_gradient() -> None:
+    model = create_model(
+        "resunet", **SMALL, decoder_edge_stages=(1, 2), decoder_semantic_stages=(3, 4, 5)
+    )
+    output = model(torch.randn(2, 1, 64, 32))
+    torch.stack(
+        [t.pow(2).mean() for t in (output.mask, *output.edge, *output.semantic)]
+    ).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_state_dict_moves_to_a_differently_seeded_net_bit_for_bit() -> None:
+    torch.manual_seed(1)
+    first = create_model("resunet", **SMALL)
+    first(torch.randn(2, 1, 32, 32))
+    torch.manual_seed(2)
+    second = create_model("resunet", **SMALL)
+    second.load_state_dict(first.state_dict())
+    image = torch.randn(1, 1, 64, 64)
+    one, two = first.eval()(image), second.eval()(image)
+    assert torch.equal(one.mask, two.mask)
+    assert all(torch.equal(a, b) for a, b in zip(one.edge, two.edge, strict=True))
+
+
+def test_batch_of_one_equals_its_place_in_a_batch_in_evaluation_mode() -> None:
+    model = create_model("resunet", **SMALL).eval()
+    image = torch.randn(3, 1, 32, 32)
+    torch.testing.assert_close(model(image).mask[1:2], model(image[1:2]).mask, rtol=0, atol=1e-5)
+
+
+def test_maps_come_on_request_and_change_nothing() -> None:
+    model = create_model("resunet", **SMALL).eval()
+    image = torch.randn(1, 1, 32, 32)
+    output = model(image, with_maps=True)
+    assert set(output.maps) == {"P_1", "1 - P_1", "Y_1", "S_p"}
+    assert torch.equal(output.mask, model(image).mask)
+
+
+def test_size_not_divisible_by_16_names_the_size_to_pad_to() -> None:
+    with pytest.raises(UserError, match="pad it to 64 x 48"):
+        create_model("resunet", **SMALL)(torch.zeros(1, 1, 50, 33))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_channels_last_and_autocast_are_finite_and_near_the_plain_result(
+    precision: torch.dtype,
+) -> None:
+    torch.manual_seed(0)
+    model, image = create_model("resunet", **SMALL).eval(), torch.randn(2, 1, 64, 48)
+    wanted = model(image).mask
+    model = model.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
+        mask = model(image.contiguous(memory_format=torch.channels_last)).mask.float()
+    tolerance = 1e-4 if precision == torch.float32 else 0.1
+    torch.testing.assert_close(mask, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fusion": "atention"}, "model.args.fusion"),
+        ({"depth": 35}, "model.args.depth"),
+        ({"width": 7}, "model.args.width"),
+        ({"edge_stages": (0, 1)}, "model.args.edge_stages"),
+        ({"edge_stages": 2}, "model.args.edge_stages"),
+        ({"edge_stages": (2, 1)}, "model.args.edge_stages"),
+        ({"edge_stages": (1, 2, 3)}, r"stages \[3\] stand in both"),
+        ({"edge_stage": (1,)}, "did you mean edge_stages"),
+        ({"encoder_weights": "no.pth"}, "no file no.pth"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        create_model("resunet", **arguments)
+
+
+def test_unknown_network_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean resunet"):
+        create_model("resnet")
+
+
+def test_encoder_takes_torchvision_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    donor = resnet18()
+    torch.save(donor.state_dict(), tmp_path / "resnet18.pth")
+    model = create_model("resunet", depth=18, encoder_weights=tmp_path / "resnet18.pth")
+    assert torch.equal(model.encoder.layer4[1].conv2.weight, donor.layer4[1].conv2.weight)
+    with pytest.raises(UserError, match="do not fit this encoder"):
+        create_model("resunet", depth=34, encoder_weights=tmp_path / "resnet18.pth")
+    (tmp_path / "text.pth").write_text("not weights")
+    with pytest.raises(UserError, match="not a weights file"):
+        create_model("resunet", depth=18, encoder_weights=tmp_path / "text.pth")
+
+
+class ReleasedArrangement(nn.Module):
+    """The released code's wiring around our encoder and decoder, for its fingerprint.
+
+    An extra 2x stage T on X1, per-channel 1x1 gates, one shared side head with two sigmoids.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        plain = ResUNet(**PLAIN)
+        self.encoder, self.decoder = plain.encoder, plain.decoder
+        channels = plain.decoder.channels
+        self.up = nn.ConvTranspose2d(64, 64, 2, stride=2)
+        self.conv = nn.Conv2d(64, 64, 3, padding=1)
+        self.projections = nn.ModuleList(nn.Conv2d(c, 64, 1) for c in (64, *channels))
+        self.gates = nn.ModuleList(nn.Conv2d(64, 64, 1) for _ in range(6))
+        self.head = nn.Conv2d(64, 1, 1, bias=False)
+        self.side = nn.Conv2d(64, 1, 1)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        levels = self.decoder(self.encoder(image))
+        levels = [self.conv(self.up(levels[0])), *levels]
+        upsampled = [
+            F.interpolate(project(x), size=image.shape[-2:], mode="bilinear")
+            for project, x in zip(self.projections, levels, strict=True)
+        ]
+        gates = [torch.sigmoid(g(u)) for g, u in zip(self.gates, upsampled, strict=True)]
+        others = sum(p * u for p, u in zip(gates[1:], upsampled[1:], strict=True))
+        fused = (1 - gates[0]) * others + gates[0] * upsampled[0] + upsampled[0]
+        side = [torch.sigmoid(torch.sigmoid(self.side(u))) for u in upsampled[1:]]
+        return [torch.sigmoid(self.head(fused)), *side]
+
+
+def fill_deterministically(model: nn.Module) -> None:
+    """Weights from their indices, so that two implementations of one wiring agree."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            weight = module.weight
+            transposed = isinstance(module, nn.ConvTranspose2d)
+            weight = weight.transpose(0, 1) if transposed else weight
+            o, i, r, c = torch.meshgrid(*(torch.arange(n) for n in weight.shape), indexing="ij")
+            n = (131 * o + 241 * i + 7 * o * i + 37 * r + 59 * c) % 1009
+            fan = weight.shape[1] * weight.shape[2] * weight.shape[3]
+            values = (6 / fan) ** 0.5 * (2 * n.double() / 1009 - 1)
+            module.weight.data = (values.transpose(0, 1) if transposed else values).contiguous()
+            if module.bias is not None:
+                module.bias.data.fill_(0.01)
+
+
+def test_encoder_and_decoder_reproduce_the_released_outputs() -> None:
+    """Mean, std, min, max and six pixels of the released network's six maps, in float64."""
+    fingerprint = json.loads((Path(__file__).parent / "resunet_fingerprint.json").read_text())
+    model = ReleasedArrangement().double().train()
+    fill_deterministically(model)
+    u = torch.arange(256, dtype=torch.float64).view(-1, 1) / 255
+    v = torch.arange(256, dtype=torch.float64).view(1, -1) / 255
+    image = torch.stack([(u + 2 * v) / 3, 0.5 + 0.5 * torch.sin(9 * u) * torch.cos(7 * v)])
+    with torch.no_grad():
+        outputs = model(image[:, None])
+    pixels = [(0, 0, 0), (0, 64, 85), (0, 128, 128), (1, 128, 128), (1, 255, 255), (1, 192, 51)]
+    for output, wanted in zip(outputs, fingerprint, strict=True):
+        found = [output.mean(), output.std(), output.min(), output.max()]
+        found += [output[b, 0, row, column] for b, row, column in pixels]
+        assert torch.stack(found).tolist() == pytest.approx(wanted, abs=1e-6)
