@@ -1,0 +1,58 @@
+"""The one image reader: grey PNG, JPEG, BMP or TIFF of 8 or 16 bits, whole or not at all."""
+
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from utils.errors import UserError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def read_gray(path: Path) -> np.ndarray:
+    """A grey image as stored.
+
+    Args:
+        path: The file. Three equal channels count as grey.
+
+    Returns:
+        (H, W) uint8 or uint16.
+
+    Raises:
+        UserError: The file cannot be read, is damaged or truncated, or is coloured.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
+    if path.suffix.lower() == ".png":
+        _check_png(data, path)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None:
+        raise UserError(f"{path}: not a readable image; restore it or remove it with its pair")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise UserError(f"{path}: {image.dtype} pixels; store 8 or 16 bit grey levels")
+    if image.ndim == 3:
+        if (image[..., :3] != image[..., :1]).any():
+            raise UserError(f"{path}: a coloured image; store one grey channel")
+        image = np.ascontiguousarray(image[..., 0])
+    return image
+
+
+def _check_png(data: bytes, path: Path) -> None:
+    """Walk the chunks with their checksums: a decoder returns half an image without complaint."""
+    position, kind = len(_PNG_SIGNATURE), b""
+    whole = data.startswith(_PNG_SIGNATURE)
+    while whole and kind != b"IEND":
+        length = int.from_bytes(data[position : position + 4], "big")
+        body = data[position + 4 : position + 8 + length]
+        checksum = data[position + 8 + length : position + 12 + length]
+        whole = len(checksum) == 4 and zlib.crc32(body) == int.from_bytes(checksum, "big")
+        kind, position = body[:4], position + 12 + length
+    if not whole:
+        raise UserError(
+            f"{path}: a truncated or damaged PNG; restore it or remove it with its pair"
+        )

@@ -1,0 +1,95 @@
+"""From a slice as stored to the network's input: size, augmentation, z-score."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of training slices; all 0 is off, as in the paper.
+
+    Attributes:
+        horizontal_flip: Probability.
+        rotation: Largest angle, degrees either way.
+        translation: Largest shift, fraction of the side.
+        scale: Largest change of size, fraction either way.
+        brightness: Largest offset, standard deviations of the slice.
+        contrast: Largest change of the factor, fraction either way.
+        noise: Standard deviation of Gaussian noise, standard deviations of the slice.
+    """
+
+    horizontal_flip: float = 0.0
+    rotation: float = 0.0
+    translation: float = 0.0
+    scale: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
+
+
+def z_score(image: Tensor) -> Tensor:
+    """Zero mean and unit deviation per slice (section 4.1); a constant slice becomes 0."""
+    return (image - image.mean()) / (image.std(correction=0) + 1e-8)
+
+
+class SliceTransform:
+    """Resize image and masks jointly, augment, z-score the image.
+
+    Args:
+        image_size: (H, W) of the network's input. Images are resized bilinearly with
+            antialiasing, masks by nearest neighbour.
+        augmentation: Random changes; None leaves the slice as it is.
+    """
+
+    def __init__(
+        self, image_size: tuple[int, int], augmentation: Augmentation | None = None
+    ) -> None:
+        self.augmentation = augmentation or Augmentation()
+        steps: list[v2.Transform] = [v2.Resize(image_size, antialias=True)]
+        settings = self.augmentation
+        if settings.horizontal_flip:
+            steps.append(v2.RandomHorizontalFlip(settings.horizontal_flip))
+        if settings.rotation or settings.translation or settings.scale:
+            steps.append(
+                v2.RandomAffine(
+                    degrees=settings.rotation,
+                    translate=(settings.translation, settings.translation),
+                    scale=(1 - settings.scale, 1 + settings.scale),
+                    interpolation=v2.InterpolationMode.BILINEAR,
+                )
+            )
+        self.geometry = v2.Compose(steps)
+
+    def __call__(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Transform one slice.
+
+        Args:
+            image: (1, H, W) float32 grey levels.
+            masks: (M, H, W) uint8, masks that move with the image.
+
+        Returns:
+            The z-scored image (1, h, w) and the masks (M, h, w).
+        """
+        image, masks = self.geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
+        image = self._change_intensity(z_score(image.as_subclass(Tensor)))
+        return image, masks.as_subclass(Tensor)
+
+    def _change_intensity(self, image: Tensor) -> Tensor:
+        """Contrast, brightness, noise; after the z-score, which would undo the first two."""
+        settings = self.augmentation
+        if settings.contrast:
+            image = image * (1 + settings.contrast * _uniform())
+        if settings.brightness:
+            image = image + settings.brightness * _uniform()
+        if settings.noise:
+            image = image + settings.noise * torch.randn_like(image)
+        return image
+
+
+def _uniform() -> float:
+    """A number from [-1, 1) of torch's generator."""
+    return 2 * torch.rand(()).item() - 1
