@@ -1,0 +1,143 @@
+"""The typed configuration: every key with its type and range. Values live in resources/."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+GreyValue = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class AugmentationConfig(_Section):
+    """Random changes of training slices; see datasets.transforms.Augmentation."""
+
+    horizontal_flip: Fraction
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    translation: Fraction
+    scale: Annotated[float, Field(ge=0, lt=1)]
+    brightness: NotNegative
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+    noise: NotNegative
+
+
+class DataConfig(_Section):
+    """Where the slices are and how they are read."""
+
+    root: str
+    image_size: list[Annotated[int, Field(ge=32)]]
+    lesion_values: list[GreyValue] | None
+    edge_width: Count
+    allow_patient_overlap: bool
+    num_workers: Annotated[int, Field(ge=0)]
+    augmentation: AugmentationConfig
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _square(cls, value: Any) -> Any:
+        return [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("image_size")
+    @classmethod
+    def _two_sides(cls, value: list[int]) -> list[int]:
+        if len(value) != 2:
+            raise ValueError("give one side, or [height, width]")
+        return value
+
+
+class ModelConfig(_Section):
+    """Which network; its constructor validates args."""
+
+    name: str
+    args: dict[str, Any]
+
+
+class LossConfig(_Section):
+    """Which loss; its constructor validates args."""
+
+    function: str
+    args: dict[str, Any]
+
+
+class OptimizerConfig(_Section):
+    """Adam."""
+
+    learning_rate: Positive
+    weight_decay: NotNegative
+
+
+class SchedulerConfig(_Section):
+    """ReduceLROnPlateau on the validation loss."""
+
+    factor: Annotated[float, Field(gt=0, lt=1)]
+    patience: Annotated[int, Field(ge=0)]
+
+
+class EarlyStoppingConfig(_Section):
+    """Stop when validation Dice has not improved."""
+
+    patience: Count
+
+
+class TrainingConfig(_Section):
+    """The loop."""
+
+    batch_size: Count
+    epochs: Count
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]
+    channels_last: bool
+    gradient_clip: Positive | None
+
+
+class EvaluationConfig(_Section):
+    """How predictions are scored."""
+
+    empty_target: Literal["one", "zero", "nan"]
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+    batch_size: Count
+
+
+class CheckpointConfig(_Section):
+    """Where runs are kept."""
+
+    save_dir: str
+
+
+class LoggingConfig(_Section):
+    """What TensorBoard gets."""
+
+    image_every: Annotated[int, Field(ge=0)]
+    num_images: Annotated[int, Field(ge=1, le=16)]
+
+
+class Config(_Section):
+    """A whole experiment, resolved."""
+
+    data: DataConfig
+    model: ModelConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    scheduler: SchedulerConfig
+    early_stopping: EarlyStoppingConfig
+    training: TrainingConfig
+    evaluation: EvaluationConfig
+    checkpoint: CheckpointConfig
+    logging: LoggingConfig
+
+
+def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+    """Every dotted key of the configuration, sections included."""
+    keys = []
+    for name, field in section.model_fields.items():
+        keys.append(f"{prefix}{name}")
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
+    return keys

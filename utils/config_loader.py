@@ -1,0 +1,202 @@
+"""From a YAML file, experiment files and --set pairs to one validated Config."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from utils.config import Config, known_keys
+from utils.errors import UserError
+from utils.suggest import suggestion
+from utils.yaml_source import load_yaml, parse_scalar
+
+RESOURCES = Path(__file__).resolve().parent.parent / "resources"
+DEFAULT_CONFIG = RESOURCES / "train_config.yaml"
+EXPERIMENTS = RESOURCES / "experiments"
+# Below these keys any name may stand: constructors validate them.
+_FREE_KEYS = ("model.args", "loss.args")
+
+
+def load_config(
+    path: Path = DEFAULT_CONFIG, experiments: Sequence[str] = (), overrides: Sequence[str] = ()
+) -> Config:
+    """Resolve a configuration; later sources win over earlier ones.
+
+    Args:
+        path: The YAML file with every key.
+        experiments: Names of files in resources/experiments, without .yaml.
+        overrides: 'a.b=value' pairs of --set.
+
+    Raises:
+        UserError: An unknown or misplaced key, a wrong type or range; names the dotted key, its
+            file and line where there is one, and the nearest known key.
+    """
+    values, lines = load_yaml(path)
+    origins = {key: f"{path}:{line}: " for key, line in lines.items()}
+    _check_keys(lines, origins)
+    for name in experiments:
+        experiment = _experiment_path(name)
+        changes, lines = load_yaml(experiment)
+        changed = {key: f"{experiment}:{line}: " for key, line in lines.items()}
+        _check_keys(lines, changed)
+        _drop_stale_args(values, changes)
+        _merge(values, changes)
+        origins |= changed
+    for override in overrides:
+        key, changes = _parse_override(override)
+        _check_keys([key], {key: "--set "})
+        _drop_stale_args(values, changes)
+        _merge(values, changes)
+        origins[key] = "--set "
+    return validate_config(values, origins)
+
+
+def validate_config(values: dict[str, Any], origins: dict[str, str] | None = None) -> Config:
+    """A Config of plain values.
+
+    Args:
+        values: Nested plain values.
+        origins: What to say before a dotted key that is wrong, such as its file and line.
+
+    Raises:
+        UserError: The first thing wrong, and how many more there are.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        errors = error.errors()
+        location = [str(part) for part in errors[0]["loc"]]
+        key = ".".join(part for part in location if not part.isdigit())
+        origin = next((o for k in _parents(key) if (o := (origins or {}).get(k)) is not None), "")
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        if errors[0]["type"] == "missing":
+            raise UserError(f"{origin}{key}: missing; add it{more}") from error
+        given, reason = errors[0]["input"], errors[0]["msg"].removeprefix("Value error, ")
+        if errors[0]["type"] == "model_type":
+            reason = "must be a section with keys of its own"
+        raise UserError(f"{origin}{key}: {reason}, not {given!r}{more}") from error
+
+
+def override_config(config: Config, overrides: Sequence[str], allowed: Sequence[str]) -> Config:
+    """A configuration with --set pairs applied, as far as they are allowed.
+
+    Args:
+        config: A resolved configuration, such as a checkpoint's.
+        overrides: 'a.b=value' pairs of --set.
+        allowed: Beginnings of the dotted keys that may change.
+
+    Raises:
+        UserError: As load_config, or a key that may not change.
+    """
+    values, origins = config.model_dump(mode="json"), {}
+    for override in overrides:
+        key, changes = _parse_override(override)
+        origins[key] = "--set "
+        _check_keys([key], origins)
+        if not key.startswith(tuple(allowed)):
+            raise UserError(f"--set {key}: the checkpoint decides it; train again to change it")
+        _merge(values, changes)
+    return validate_config(values, origins)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write a resolved configuration as YAML that load_config reads back to an equal one."""
+    path.write_text(dump_config(config), encoding="utf-8")
+
+
+def dump_config(config: Config) -> str:
+    """A resolved configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def list_experiments() -> list[str]:
+    """The names that --experiment takes."""
+    files = EXPERIMENTS.rglob("*.yaml")
+    return sorted(file.relative_to(EXPERIMENTS).with_suffix("").as_posix() for file in files)
+
+
+def _experiment_path(name: str) -> Path:
+    """The file of an experiment."""
+    known = list_experiments()
+    if name not in known:
+        raise UserError(
+            f"--experiment: there is no {name!r}{suggestion(name, known)}; "
+            f"known: {', '.join(known)}"
+        )
+    return EXPERIMENTS / f"{name}.yaml"
+
+
+def _parse_override(override: str) -> tuple[str, dict[str, Any]]:
+    """'a.b=value' as its key and a nested mapping."""
+    key, separator, text = override.partition("=")
+    if not separator or not all(key.split(".")):
+        raise UserError(f"--set {override}: write it as section.key=value")
+    changes: Any = parse_scalar(text, key)
+    for part in reversed(key.split(".")):
+        changes = {part: changes}
+    return key, changes
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Put changes into values, mapping by mapping."""
+    for key, change in changes.items():
+        if isinstance(change, dict) and isinstance(values.get(key), dict):
+            _merge(values[key], change)
+        else:
+            values[key] = change
+
+
+def _drop_stale_args(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Another model.name or loss.function starts from its own defaults, not the former's args."""
+    for section, selector in (("model", "name"), ("loss", "function")):
+        old, new = values.get(section), changes.get(section)
+        if not (isinstance(old, dict) and isinstance(new, dict)):
+            continue
+        if new.get(selector, old.get(selector)) != old.get(selector):
+            old["args"] = {}
+
+
+def _check_keys(keys: Sequence[str] | dict[str, int], origins: dict[str, str]) -> None:
+    """Refuse a key that does not exist, naming the one that was meant."""
+    known = known_keys()
+    for key in keys:
+        if key not in known and not key.startswith(tuple(f"{free}." for free in _FREE_KEYS)):
+            raise UserError(f"{origins[key]}{key}: unknown key{_nearest_key(key, known)}")
+
+
+def _nearest_key(key: str, known: Sequence[str]) -> str:
+    """The known key whose path or leaf is nearest, as a question; '' where none is near."""
+    leaf = key.rsplit(".", 1)[-1]
+    same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
+    near_path = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+    leaves = {name.rsplit(".", 1)[-1]: name for name in known}
+    near_leaf = [leaves[n] for n in difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.7)]
+    for nearest in (*same_leaf, *near_path, *near_leaf):
+        return f", did you mean {nearest}?"
+    return f"; the sections are {', '.join(name for name in known if '.' not in name)}"
+
+
+def _parents(key: str) -> list[str]:
+    """A dotted key, then its parents: 'a.b' gives 'a.b', 'a'."""
+    parts = key.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+
+
+def changed_keys(before: Config, after: Config) -> list[str]:
+    """The dotted keys in which two configurations differ."""
+    old, new = flatten(before.model_dump(mode="json")), flatten(after.model_dump(mode="json"))
+    return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested plain values under dotted keys."""
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
