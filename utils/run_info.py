@@ -1,0 +1,116 @@
+"""What a run was made with: command, code, packages, machine."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from utils.runtime import Runtime
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "opencv-python", "pydantic")
+
+
+def collect_run_info(model: nn.Module, runtime: Runtime) -> dict[str, Any]:
+    """Command, git sha, package versions, hardware, network size and precision, as plain values."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "git": git_state(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "hardware": hardware(),
+        "num_parameters": sum(p.numel() for p in model.parameters()),
+        "device": str(runtime.device),
+        "precision": runtime.precision,
+        "channels_last": runtime.channels_last,
+    }
+
+
+def describe_run_info(info: dict[str, Any]) -> str:
+    """Code and machine in one line for the log."""
+    git, hardware_ = info["git"], info["hardware"]
+    code = f"{git['sha'][:9]}{' with changes' if git['dirty'] else ''}" if git else "not in git"
+    machine = (
+        hardware_.get("gpu")
+        if info["device"] == "cuda"
+        else (f"{hardware_['processor']}, {hardware_['num_threads']} threads")
+    )
+    return (
+        f"code {code}, torch {info['packages'].get('torch')}, {info['num_parameters']:,} "
+        f"parameters, {info['precision']} on {machine}"
+    )
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit and whether files differ from it; None outside a git checkout."""
+    sha = _git("rev-parse", "HEAD")
+    if sha is None:
+        return None
+    return {"sha": sha, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores and threads; the GPU where there is one."""
+    info: dict[str, Any] = {
+        "processor": _processor(),
+        "num_cores": os.cpu_count(),
+        "num_threads": torch.get_num_threads(),
+    }
+    if torch.cuda.is_available():
+        info["gpu"] = torch.cuda.get_device_name()
+        info["num_gpus"] = torch.cuda.device_count()
+    return info
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON under a temporary name, then rename; NaN becomes null."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _without_nan(content: Any) -> Any:
+    """Plain values with None for NaN, which JSON does not know."""
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and content != content else content
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in this repository, or None where it fails."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=_REPOSITORY, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The processor's name; /proc knows more than platform on Linux."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
