@@ -30,7 +30,10 @@ def read_gray(path: Path) -> np.ndarray:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
     if path.suffix.lower() == ".png":
         _check_png(data, path)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # an empty file, or a damaged header that asks for too much memory
+        image = None
     if image is None:
         raise UserError(f"{path}: not a readable image; restore it or remove it with its pair")
     if image.dtype not in (np.uint8, np.uint16):

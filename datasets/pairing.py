@@ -81,7 +81,7 @@ def read_patients(root: Path) -> dict[str, str]:
     """Patient by file stem from <root>/manifest.csv, where there is one.
 
     Raises:
-        UserError: The file lacks the column file or patient.
+        UserError: The file lacks the column file or patient, or a row lacks its value.
     """
     path = root / "manifest.csv"
     if not path.is_file():
@@ -91,7 +91,12 @@ def read_patients(root: Path) -> dict[str, str]:
         missing = {"file", "patient"} - set(reader.fieldnames or ())
         if missing:
             raise UserError(f"{path}: no column {', '.join(sorted(missing))}; add it or the file")
-        return {Path(row["file"]).stem: row["patient"] for row in reader}
+        patients = {}
+        for row in reader:
+            if not row["file"] or not row["patient"]:
+                raise UserError(f"{path}:{reader.line_num}: no file or no patient; fill it in")
+            patients[Path(row["file"]).stem] = row["patient"]
+        return patients
 
 
 def check_patients(splits: Mapping[str, Sequence[SliceFiles]]) -> None:

@@ -127,7 +127,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
             return self._load(self.slices[key])
         index, seed = key
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # manual_seed would reset the GPU's too
             return self._load(self.slices[index])
 
     def _load(self, files: SliceFiles) -> dict[str, Any]:

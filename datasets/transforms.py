@@ -33,7 +33,11 @@ class Augmentation:
 
 def z_score(image: Tensor) -> Tensor:
     """Zero mean and unit deviation per slice (section 4.1); a constant slice becomes 0."""
-    return (image - image.mean()) / (image.std(correction=0) + 1e-8)
+    deviation = image.std(correction=0)
+    # Resizing leaves a constant slice constant to rounding only, which must not be blown up.
+    if deviation <= 1e-5 * image.abs().max():
+        return torch.zeros_like(image)
+    return (image - image.mean()) / deviation
 
 
 class SliceTransform:

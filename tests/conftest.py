@@ -1,14 +1,20 @@
 """Small data sets, and the entry scripts as a user runs them."""
 
-import os
-import subprocess
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
+import torch
+
+from utils.cli import run_main
+
+# The tests run in several processes: one thread each, or they wait for each other.
+torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -58,17 +64,46 @@ def small_settings(data_root: Path, tmp_path: Path) -> list[str]:
     return [part for key, value in pairs.items() for part in ("--set", f"{key}={value}")]
 
 
-@pytest.fixture
-def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run an entry script in a process of its own."""
+class Finished(NamedTuple):
+    """How a script ended."""
 
-    def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(REPOSITORY / script), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_script(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Finished]:
+    """Run an entry script's command line in this process, as its __main__ block does."""
+
+    def run(script: str, *arguments: str | Path) -> Finished:
+        spec = importlib.util.spec_from_file_location(f"entry_{script[:-3]}", REPOSITORY / script)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            run_main(module.main)
+        except SystemExit as end:
+            code = end.code or 0
+        return Finished(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def refused() -> Callable[[Finished, str], None]:
+    """Check that a script ended as for a user's mistake: code 2, one clear line, no traceback."""
+
+    def check(finished: Finished, *parts: str) -> None:
+        assert finished.code == 2, finished
+        lines = finished.err.strip().splitlines()
+        assert len(lines) == 1, finished.err
+        assert lines[0].startswith("error: ")
+        for part in parts:
+            assert part in lines[0]
+
+    return check

@@ -35,7 +35,7 @@ def load_config(
             file and line where there is one, and the nearest known key.
     """
     values, lines = load_yaml(path)
-    origins = {key: f"{path}:{line}: " for key, line in lines.items()}
+    origins = {"": f"{path}: "} | {key: f"{path}:{line}: " for key, line in lines.items()}
     _check_keys(lines, origins)
     for name in experiments:
         experiment = _experiment_path(name)
@@ -59,7 +59,8 @@ def validate_config(values: dict[str, Any], origins: dict[str, str] | None = Non
 
     Args:
         values: Nested plain values.
-        origins: What to say before a dotted key that is wrong, such as its file and line.
+        origins: What to say before a dotted key that is wrong, such as its file and line; ''
+            stands for keys without a parent there.
 
     Raises:
         UserError: The first thing wrong, and how many more there are.
@@ -74,6 +75,10 @@ def validate_config(values: dict[str, Any], origins: dict[str, str] | None = Non
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         if errors[0]["type"] == "missing":
             raise UserError(f"{origin}{key}: missing; add it{more}") from error
+        if errors[0]["type"] == "extra_forbidden":
+            raise UserError(
+                f"{origin}{key}: unknown key{_nearest_key(key, known_keys())}{more}"
+            ) from error
         given, reason = errors[0]["input"], errors[0]["msg"].removeprefix("Value error, ")
         if errors[0]["type"] == "model_type":
             reason = "must be a section with keys of its own"
@@ -180,9 +185,9 @@ def _nearest_key(key: str, known: Sequence[str]) -> str:
 
 
 def _parents(key: str) -> list[str]:
-    """A dotted key, then its parents: 'a.b' gives 'a.b', 'a'."""
+    """A dotted key, then its parents: 'a.b' gives 'a.b', 'a', ''."""
     parts = key.split(".")
-    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    return [".".join(parts[:end]) for end in range(len(parts), -1, -1)]
 
 
 def changed_keys(before: Config, after: Config) -> list[str]:

@@ -87,7 +87,8 @@ def test_linear_fusion_equals_project_resize_join_project(concat: bool) -> None:
         for i, c in enumerate(channels)
     ]
     upsampled = [
-        F.interpolate(p(x), size=size, mode="bilinear") for p, x in zip(module.projections, levels, strict=True)
+        F.interpolate(p(x), size=size, mode="bilinear")
+        for p, x in zip(module.projections, levels, strict=True)
     ]
     joined = torch.cat(upsampled, dim=1) if concat else torch.stack(upsampled).sum(dim=0)
     torch.testing.assert_close(module(levels, size)[0], module.head(joined), rtol=0, atol=1e-12)

@@ -1,0 +1,214 @@
+"""Pairing by file stem, and patients by name or manifest."""
+
+from pathlib import Path
+
+import pytest
+
+from datasets.pairing import (
+    SliceFiles,
+    check_patients,
+    find_slices,
+    read_patients,
+    resolve_split,
+)
+from utils.errors import UserError
+
+
+def touch(folder: Path, *names: str) -> None:
+    """Make files; pairing looks at names alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def make_split(root: Path, *stems: str, split: str = "train") -> Path:
+    """Images and masks with equal names."""
+    for kind in ("image", "mask"):
+        touch(root / split / kind, *(f"{stem}.png" for stem in stems))
+    return root
+
+
+def patients(root: Path, split: str = "train") -> dict[str, str]:
+    return {entry.name: entry.patient for entry in find_slices(root, split)}
+
+
+def refusal(root: Path, split: str = "train") -> str:
+    with pytest.raises(UserError) as caught:
+        find_slices(root, split)
+    return str(caught.value)
+
+
+def entry(name: str, patient: str) -> SliceFiles:
+    path = Path(f"{name}.png")
+    return SliceFiles(name, patient, path, path, None, None)
+
+
+def test_files_are_paired_by_stem_and_not_by_position(tmp_path: Path) -> None:
+    # Sorted, the images read 10, 9, a.b and the masks 10, 9, a.b with other endings in between.
+    touch(tmp_path / "train" / "image", "9.png", "10.JPG", "a.b.tif")
+    touch(tmp_path / "train" / "mask", "a.b.png", "10.bmp", "9.tiff")
+    touch(tmp_path / "train" / "mask_", "9.png")
+    touch(tmp_path / "train" / "lung", "10.png", "without_image.png")
+    folder = tmp_path / "train"
+    found = find_slices(tmp_path, "train")
+    assert found == [
+        SliceFiles(
+            *("10", "10", folder / "image/10.JPG", folder / "mask/10.bmp"),
+            *(None, folder / "lung/10.png"),
+        ),
+        SliceFiles(
+            *("9", "9", folder / "image/9.png", folder / "mask/9.tiff"),
+            *(folder / "mask_/9.png", None),
+        ),
+        SliceFiles("a.b", "a.b", folder / "image/a.b.tif", folder / "mask/a.b.png", None, None),
+    ]
+
+
+def test_each_split_is_its_own_folder(tmp_path: Path) -> None:
+    make_split(tmp_path, "a", split="train")
+    make_split(tmp_path, "b", "c", split="val")
+    assert [entry.name for entry in find_slices(tmp_path, "train")] == ["a"]
+    assert [entry.name for entry in find_slices(tmp_path, "val")] == ["b", "c"]
+
+
+def test_an_image_without_a_mask_names_both_paths(tmp_path: Path) -> None:
+    make_split(tmp_path, "a", "b")
+    (tmp_path / "train/mask/b.png").unlink()
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path / 'train/image/b.png'}: ")
+    assert str(tmp_path / "train/mask/b.") in message
+
+
+def test_a_mask_without_an_image_names_both_paths(tmp_path: Path) -> None:
+    make_split(tmp_path, "a", "b")
+    (tmp_path / "train/image/b.png").unlink()
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path / 'train/mask/b.png'}: ")
+    assert str(tmp_path / "train/image/b.") in message
+
+
+def test_a_folder_without_masks_names_the_first_image(tmp_path: Path) -> None:
+    touch(tmp_path / "train" / "image", "a.png")
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'train/image/a.png'}: its mask ")
+
+
+@pytest.mark.parametrize("kind", ["image", "mask", "mask_", "lung"])
+def test_two_files_with_one_stem_are_refused_with_both_paths(kind: str, tmp_path: Path) -> None:
+    make_split(tmp_path, "a", "b")
+    touch(tmp_path / "train" / kind, "a.png", "a.jpg")
+    message = refusal(tmp_path)
+    assert str(tmp_path / "train" / kind / "a.png") in message
+    assert str(tmp_path / "train" / kind / "a.jpg") in message
+
+
+def test_hidden_files_and_other_files_are_ignored(tmp_path: Path) -> None:
+    make_split(tmp_path, "a")
+    touch(tmp_path / "train" / "image", ".DS_Store", "._a.png", ".b.png", "Thumbs.db", "notes.txt")
+    touch(tmp_path / "train" / "mask", "._a.png", "readme.md")
+    assert [entry.name for entry in find_slices(tmp_path, "train")] == ["a"]
+
+
+def test_a_missing_folder_tells_how_to_make_a_data_set(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "nowhere", "val")
+    assert message.startswith("data.root: ")
+    assert str(tmp_path / "nowhere" / "val" / "image") in message
+    assert "python prepare.py synthetic --out data/synthetic" in message
+    assert "--set data.root=" in message
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "train" / "image", "notes.txt")
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path / 'train/image'}: no images")
+    assert ".png" in message
+
+
+@pytest.mark.parametrize(
+    ("stem", "patient"),
+    [
+        ("synthetic_0001_z012", "synthetic_0001"),
+        ("p7-Z3", "p7"),
+        ("p7_s012", "p7"),
+        ("p7_slice012", "p7"),
+        ("p7-slice-012", "p7"),
+        ("p7_slice_012", "p7"),
+        ("covid_12", "covid_12"),
+        ("covid-12", "covid-12"),
+        ("12", "12"),
+        ("p7z012", "p7z012"),
+        ("p7_z012_left", "p7_z012_left"),
+        ("p7_z", "p7_z"),
+        ("p7_z1_z2", "p7_z1"),
+    ],
+)
+def test_the_patient_is_what_stands_before_a_slice_number(
+    stem: str, patient: str, tmp_path: Path
+) -> None:
+    assert patients(make_split(tmp_path, stem)) == {stem: patient}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_the_manifest_says_who_is_who(encoding: str, tmp_path: Path) -> None:
+    make_split(tmp_path, "1", "2", "b_z001")
+    text = "file,split,patient\n1.png,train,Ann\ntrain/image/2.jpg,train,Ann\n"
+    (tmp_path / "manifest.csv").write_text(text, encoding=encoding)
+    assert patients(tmp_path) == {"1": "Ann", "2": "Ann", "b_z001": "b"}  # b is not listed
+
+
+def test_there_are_no_patients_without_a_manifest(tmp_path: Path) -> None:
+    assert read_patients(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,person\n1.png,Ann\n", ": no column patient"),
+        ("name,patient\n1.png,Ann\n", ": no column file"),
+        ("file;patient\n1.png;Ann\n", ": no column file, patient"),
+        ("", ": no column file, patient"),
+        ("file,patient\n1.png,Ann\n2.png\n", ":3: no file or no patient"),
+        ("patient,file\nAnn,1.png\nBob,\n", ":3: no file or no patient"),
+    ],
+    ids=["no patient", "no file", "semicolons", "empty", "short row", "empty cell"],
+)
+def test_an_unfit_manifest_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    make_split(tmp_path, "1", "2")
+    (tmp_path / "manifest.csv").write_text(text, encoding="utf-8")
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'manifest.csv'}{message}")
+
+
+def test_test_falls_back_to_val_only_where_there_is_no_test(tmp_path: Path) -> None:
+    assert resolve_split(tmp_path, "test") == "test"
+    (tmp_path / "val").mkdir()
+    assert resolve_split(tmp_path, "test") == "val"
+    assert resolve_split(tmp_path, "train") == "train"
+    assert resolve_split(tmp_path, "val") == "val"
+    (tmp_path / "test").mkdir()
+    assert resolve_split(tmp_path, "test") == "test"
+
+
+def test_patients_of_one_split_each_pass() -> None:
+    check_patients({"train": [entry("a", "Ann"), entry("b", "Ann")], "val": [entry("c", "Bob")]})
+
+
+def test_a_patient_in_two_splits_is_refused_with_name_and_splits() -> None:
+    with pytest.raises(UserError) as caught:
+        check_patients(
+            {
+                "train": [entry("a", "Ann"), entry("b", "Bob"), entry("e", "Eve")],
+                "val": [entry("c", "Ann"), entry("d", "Cid")],
+                "test": [entry("f", "Bob")],
+            }
+        )
+    message = str(caught.value)
+    assert "Ann in train and val" in message
+    assert "Bob in test and train" in message
+    assert "Eve" not in message
+    assert "Cid" not in message
+    assert "data.allow_patient_overlap=true" in message
+
+
+def test_of_many_shared_patients_five_are_named_and_the_rest_counted() -> None:
+    shared = [entry(f"s{number}", f"p{number}") for number in range(8)]
+    with pytest.raises(UserError, match=r"8 patients .*p4 in train and val and 3 more\)"):
+        check_patients({"train": shared, "val": shared})

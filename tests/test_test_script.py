@@ -1,0 +1,130 @@
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+
+@pytest.fixture
+def best(run_script: Callable, small_settings: list[str], tmp_path: Path) -> Path:
+    """The best checkpoint of a small run."""
+    assert run_script("train.py", *small_settings).code == 0
+    return tmp_path / "runs" / "train_config" / "seed2" / "best.pt"
+
+
+def test_val_split_reproduces_the_score_that_best_pt_was_chosen_by(
+    run_script: Callable, best: Path
+) -> None:
+    finished = run_script("test.py", "--checkpoint", best, "--split", "val")
+    assert finished.code == 0, finished.err
+    scores = json.loads((best.parent / "val" / "metrics.json").read_text())
+    chosen_by = torch.load(best, weights_only=True)["scores"]
+    assert len(chosen_by) > 10
+    for name, value in chosen_by.items():
+        assert scores[name] == value, name
+
+
+def test_table_files_and_figures(run_script: Callable, best: Path) -> None:
+    finished = run_script("test.py", "--checkpoint", best)
+    assert finished.code == 0, finished.err
+    scores = json.loads((best.parent / "metrics.json").read_text())
+    for head in ("Dice ↑", "Sens. ↑", "Prec. ↑", "MAE ↓", "E_phi ↑", "S_alpha ↑"):
+        assert head in finished.out
+    assert f"{100 * scores['dice']:.2f}" in finished.out
+    assert f"{100 * scores['dice_pooled']:.2f}" in finished.out
+    assert "n = 4 slices of 2 patients" in finished.out
+    assert (scores["split"], scores["n"], scores["empty_target"]) == ("test", 4, "one")
+    assert scores["image_size"] == [64, 64]
+    with (best.parent / "per_case.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["name"] for row in rows] == [f"test{i // 2:02d}_z{i:03d}" for i in range(4)]
+    mean = sum(float(row["dice"]) for row in rows) / 4
+    assert mean == pytest.approx(scores["dice"])
+    figures = sorted(path.name for path in (best.parent / "figures").iterdir())
+    # Three slices have a lesion: all three are the best ones.
+    assert [name.rsplit("_", 2)[0] for name in figures] == ["best_1", "best_2", "best_3"]
+    assert all(cv2.imread(str(best.parent / "figures" / name)) is not None for name in figures)
+
+
+def test_batch_size_of_evaluation_changes_no_score(run_script: Callable, best: Path) -> None:
+    scores = []
+    for size in (1, 3):
+        out = best.parent / f"by{size}"
+        arguments = ["--checkpoint", best, "--out", out, "--set", f"evaluation.batch_size={size}"]
+        assert run_script("test.py", *arguments).code == 0
+        scores.append(json.loads((out / "metrics.json").read_text()))
+    for name in ("dice", "dice_pooled", "mae", "s_measure"):
+        assert scores[0][name] == pytest.approx(scores[1][name], abs=1e-5)
+
+
+def test_split_test_falls_back_to_val_and_says_so(
+    run_script: Callable, best: Path, data_root: Path
+) -> None:
+    shutil.rmtree(data_root / "test")
+    finished = run_script("test.py", "--checkpoint", best)
+    assert "has no test: scoring val" in finished.out
+    assert json.loads((best.parent / "val" / "metrics.json").read_text())["split"] == "val"
+
+
+def test_another_data_set_gets_a_folder_of_its_own(
+    run_script: Callable, best: Path, data_root: Path
+) -> None:
+    other = shutil.copytree(data_root, data_root.with_name("other"))
+    arguments = ["--checkpoint", best, "--set", f"data.root={other}"]
+    assert run_script("test.py", *arguments).code == 0
+    assert json.loads((best.parent / "other" / "metrics.json").read_text())["data_set"] == "other"
+    assert not (best.parent / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("policy", ["one", "zero", "nan"])
+def test_empty_target_policy_is_a_setting(run_script: Callable, best: Path, policy: str) -> None:
+    arguments = ["--checkpoint", best, "--set", f"evaluation.empty_target={policy}"]
+    finished = run_script("test.py", *arguments)
+    assert f"scores {policy}" in finished.out
+    assert json.loads((best.parent / "metrics.json").read_text())["empty_target"] == policy
+
+
+def test_the_checkpoint_decides_the_network(
+    run_script: Callable, refused: Callable, best: Path
+) -> None:
+    arguments = ["--checkpoint", best, "--set", "model.args.width=8"]
+    refused(run_script("test.py", *arguments), "model.args.width", "the checkpoint decides it")
+
+
+def test_missing_truncated_and_foreign_checkpoints_are_refused(
+    run_script: Callable, refused: Callable, best: Path, tmp_path: Path
+) -> None:
+    refused(run_script("test.py", "--checkpoint", tmp_path / "no.pt"), "no such checkpoint")
+    data = best.read_bytes()
+    for length in (0, 100, len(data) // 2, len(data) - 1):
+        best.write_bytes(data[:length])
+        refused(run_script("test.py", "--checkpoint", best), str(best))
+    best.write_bytes(data)
+    content = torch.load(best, weights_only=True)
+    content["config"]["model"]["args"]["width"] = 6
+    torch.save(content, best)
+    refused(run_script("test.py", "--checkpoint", best), "weights of another network")
+    assert not (best.parent / "metrics.json").exists()
+
+
+def test_a_checkpoint_of_an_unknown_network_is_refused(
+    run_script: Callable, refused: Callable, best: Path
+) -> None:
+    content = torch.load(best, weights_only=True)
+    content["config"]["model"]["name"] = "unknownnet"
+    torch.save(content, best)
+    refused(run_script("test.py", "--checkpoint", best), "model.name", "unknownnet")
+
+
+def test_weights_that_predict_nan_are_an_error_naming_the_case(
+    run_script: Callable, refused: Callable, best: Path
+) -> None:
+    content = torch.load(best, weights_only=True)
+    content["model"]["fusion.head.bias"].fill_(float("nan"))
+    torch.save(content, best)
+    refused(run_script("test.py", "--checkpoint", best), "test00_z000", "NaN")
+    assert not (best.parent / "metrics.json").exists()
