@@ -43,7 +43,7 @@ step         utils.engine.train_one_epoch on a batch of noise: move, forward, lo
              backward, Adam, running means; no loading
 ms/step      median and minimum over the rounds
 ratio        time over the first row's in the same round, median; below 1 is faster
-peak MiB     of {memory}, in a process of its own that trains two steps
+peak MiB     {memory}; over two steps in a fresh process per variant
 GFLOP        convolutions and matrix products, 2 per multiply-add; /image forward, /step both ways
 % of matmul  GFLOP/s over the matrix product's at the same precision"""
 
@@ -113,7 +113,7 @@ def format_table(rows: Sequence[Mapping[str, Any]], device: str) -> str:
     for row in rows:
         cells = "".join(f"{row[key]:{form}}".rjust(12) for key, form in _TABLE.values())
         lines.append(f"{'*' if row['is_default'] else ' '} {row['variant']}".ljust(width) + cells)
-    memory = "tensors on the GPU" if device == "cuda" else "the whole process"
+    memory = "tensors on the GPU" if device == "cuda" else "process, imports included"
     return "\n".join([*lines, _LEGEND.format(memory=memory)])
 
 
@@ -123,6 +123,7 @@ def _parse_arguments() -> argparse.Namespace:
         "Time one training step of the configured network in fp32 and bf16.",
         "python -m utils.benchmark --experiment quickstart --out benchmark.csv",
     )
+    parser.prog = "python -m utils.benchmark"
     add_config_arguments(parser)
     parser.add_argument(
         "--batch-size",

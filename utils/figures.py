@@ -53,8 +53,9 @@ def draw_cases(names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> Figure:
     for name, row, places in zip(names, rows, axes, strict=True):
         for panel, place in zip(row, places, strict=True):
             _draw_panel(place, panel)
-            place.set_title(panel.title if places is axes[0] else "", fontsize=9)
         places[0].set_ylabel(name, fontsize=7)
+    for panel, place in zip(rows[0], axes[0], strict=True):
+        place.set_title(panel.title, fontsize=9)
     return figure
 
 

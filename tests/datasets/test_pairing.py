@@ -44,23 +44,17 @@ def entry(name: str, patient: str) -> SliceFiles:
 
 
 def test_files_are_paired_by_stem_and_not_by_position(tmp_path: Path) -> None:
-    # Sorted, the images read 10, 9, a.b and the masks 10, 9, a.b with other endings in between.
-    touch(tmp_path / "train" / "image", "9.png", "10.JPG", "a.b.tif")
-    touch(tmp_path / "train" / "mask", "a.b.png", "10.bmp", "9.tiff")
-    touch(tmp_path / "train" / "mask_", "9.png")
-    touch(tmp_path / "train" / "lung", "10.png", "without_image.png")
-    folder = tmp_path / "train"
-    found = find_slices(tmp_path, "train")
-    assert found == [
-        SliceFiles(
-            *("10", "10", folder / "image/10.JPG", folder / "mask/10.bmp"),
-            *(None, folder / "lung/10.png"),
-        ),
-        SliceFiles(
-            *("9", "9", folder / "image/9.png", folder / "mask/9.tiff"),
-            *(folder / "mask_/9.png", None),
-        ),
-        SliceFiles("a.b", "a.b", folder / "image/a.b.tif", folder / "mask/a.b.png", None, None),
+    # Sorted, the images are a.b.png, a.png, c.tif; the masks a.JPG, a.b.png, c.bmp.
+    touch(tmp_path / "train" / "image", "a.png", "a.b.png", "c.tif")
+    touch(tmp_path / "train" / "mask", "a.JPG", "a.b.png", "c.bmp")
+    touch(tmp_path / "train" / "mask_", "c.png")
+    touch(tmp_path / "train" / "lung", "a.b.jpeg", "without_image.png")
+    image, mask = tmp_path / "train" / "image", tmp_path / "train" / "mask"
+    edge, lung = tmp_path / "train" / "mask_" / "c.png", tmp_path / "train" / "lung" / "a.b.jpeg"
+    assert find_slices(tmp_path, "train") == [
+        SliceFiles("a", "a", image / "a.png", mask / "a.JPG", None, None),
+        SliceFiles("a.b", "a.b", image / "a.b.png", mask / "a.b.png", None, lung),
+        SliceFiles("c", "c", image / "c.tif", mask / "c.bmp", edge, None),
     ]
 
 

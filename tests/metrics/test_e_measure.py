@@ -153,5 +153,5 @@ def test_single_pixel_is_refused() -> None:
     ],
 )
 def test_refuses_wrong_input(prob: np.ndarray, target: np.ndarray) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"prob|target"):
         e_measure_mean(prob, target)

@@ -86,7 +86,7 @@ def test_pooling_adds_the_counts() -> None:
 def test_the_policy_is_required_and_checked(metric) -> None:
     with pytest.raises(TypeError):
         metric(Confusion(1, 1, 1, 1))
-    with pytest.raises(ValueError, match="empty_target.*'nans'"):
+    with pytest.raises(ValueError, match=r"empty_target.*'nans'"):
         metric(Confusion(1, 1, 1, 1), empty_target="nans")
 
 

@@ -194,7 +194,7 @@ def test_single_pixel_has_a_score() -> None:
     ],
 )
 def test_refuses_wrong_input(prob: np.ndarray, target: np.ndarray) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"prob|target"):
         s_measure(prob, target)
 
 

@@ -344,8 +344,8 @@ def test_an_argument_that_only_one_config_has_is_a_changed_key() -> None:
 
 
 def test_known_keys_are_the_sections_and_leaves_of_the_base_file() -> None:
-    keys = known_keys()
-    values = load_config(overrides=["model.args={}", "loss.args={}"]).model_dump()
-    assert set(flatten(values)) | {"model.args", "loss.args"} <= set(keys)
-    assert {"data", "data.augmentation", "data.augmentation.noise"} <= set(keys)
+    keys, free = known_keys(), ("model.args.", "loss.args.")
+    leaves = flatten(load_config().model_dump())
+    assert {key for key in leaves if not key.startswith(free)} <= set(keys)
+    assert {"data", "data.augmentation", "model.args", "loss.args"} <= set(keys)
     assert len(keys) == len(set(keys))
