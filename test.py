@@ -1,6 +1,7 @@
 """Score a checkpoint on a split; see --help."""
 
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -58,7 +59,13 @@ def main() -> None:
     print(split.describe(config.data.edge_width))
     out = arguments.out or default_out(arguments.checkpoint, trained, config, split)
 
-    score(config, runtime.prepare(network), split, runtime, out, arguments.checkpoint)
+    origin = {
+        "checkpoint": str(arguments.checkpoint),
+        "run": arguments.checkpoint.resolve().parent.parent.name,
+        "seed": trained.training.seed,
+        "epoch": checkpoint["epoch"],
+    }
+    score(config, runtime.prepare(network), split, runtime, out, origin)
 
 
 def default_out(checkpoint: Path, trained: Config, config: Config, split: Split) -> Path:
@@ -70,9 +77,23 @@ def default_out(checkpoint: Path, trained: Config, config: Config, split: Split)
 
 
 def score(
-    config: Config, network: nn.Module, split: Split, runtime: Runtime, out: Path, checkpoint: Path
+    config: Config,
+    network: nn.Module,
+    split: Split,
+    runtime: Runtime,
+    out: Path,
+    origin: dict[str, Any],
 ) -> None:
-    """Print the table; write metrics.json, per_case.csv and overlays."""
+    """Print the table; write metrics.json, per_case.csv and overlays.
+
+    Args:
+        config: The checkpoint's, as overridden.
+        network: With its weights, prepared by the runtime.
+        split: What to score.
+        runtime: Device, precision, memory format.
+        out: Folder for the files.
+        origin: Where the weights are from, for metrics.json.
+    """
     meter = Meter(
         empty_target=config.evaluation.empty_target, threshold=config.evaluation.threshold
     )
@@ -83,7 +104,7 @@ def score(
         "protocol": "network size",
         "split": split.name,
         "data_set": Path(config.data.root).name,
-        "checkpoint": str(checkpoint),
+        **origin,
         "run_info": collect_run_info(network, runtime),
     }
     try:
