@@ -60,7 +60,7 @@ def find_slices(root: Path, split: str) -> list[SliceFiles]:
     return [
         SliceFiles(
             name=stem,
-            patient=patients.get(stem, _SLICE_NUMBER.sub("", stem)),
+            patient=patients.get((split, stem)) or _SLICE_NUMBER.sub("", stem),
             image=images[stem],
             mask=masks[stem],
             edge=edges.get(stem),
@@ -77,8 +77,10 @@ def resolve_split(root: Path, split: str) -> str:
     return split
 
 
-def read_patients(root: Path) -> dict[str, str]:
-    """Patient by file stem from <root>/manifest.csv, where there is one.
+def read_patients(root: Path) -> dict[tuple[str, str], str]:
+    """Patient by (split, file stem) from <root>/manifest.csv, where there is one.
+
+    A row without a split, or a manifest without that column, speaks for every split.
 
     Raises:
         UserError: The file lacks the column file or patient, or a row lacks its value.
@@ -86,17 +88,21 @@ def read_patients(root: Path) -> dict[str, str]:
     path = root / "manifest.csv"
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        missing = {"file", "patient"} - set(reader.fieldnames or ())
-        if missing:
-            raise UserError(f"{path}: no column {', '.join(sorted(missing))}; add it or the file")
-        patients = {}
-        for row in reader:
-            if not row["file"] or not row["patient"]:
-                raise UserError(f"{path}:{reader.line_num}: no file or no patient; fill it in")
-            patients[Path(row["file"]).stem] = row["patient"]
-        return patients
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8; save it as UTF-8 CSV") from error
+    reader = csv.DictReader(lines)
+    missing = {"file", "patient"} - set(reader.fieldnames or ())
+    if missing:
+        raise UserError(f"{path}: no column {', '.join(sorted(missing))}; add it or the file")
+    patients = {}
+    for row in reader:
+        if not row["file"] or not row["patient"]:
+            raise UserError(f"{path}:{reader.line_num}: no file or no patient; fill it in")
+        for split in [row["split"]] if row.get("split") else SPLITS:
+            patients[split, Path(row["file"]).stem] = row["patient"]
+    return patients
 
 
 def check_patients(splits: Mapping[str, Sequence[SliceFiles]]) -> None:
@@ -114,7 +120,7 @@ def check_patients(splits: Mapping[str, Sequence[SliceFiles]]) -> None:
         listed = "; ".join(f"{p} in {' and '.join(s)}" for p, s in sorted(shared.items())[:5])
         more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
         raise UserError(
-            f"data.root: {len(shared)} patients stand in two splits ({listed}{more}); split by "
+            f"data.root: patients that stand in more than one split: {listed}{more}; split by "
             "patient, or set data.allow_patient_overlap=true for a split by slice as in the paper"
         )
 

@@ -78,6 +78,8 @@ class SliceTransform:
         Returns:
             The z-scored image (1, h, w) and the masks (M, h, w).
         """
+        # What an affine change leaves open is filled with 0: the darkest level, air.
+        image = image - image.min()
         image, masks = self.geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
         image = self._change_intensity(z_score(image.as_subclass(Tensor)))
         return image, masks.as_subclass(Tensor)

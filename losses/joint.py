@@ -47,7 +47,7 @@ class JointLoss(nn.Module):
         weights |= {"edge_weights": edge_weights or [], "semantic_weights": semantic_weights or []}
         for name, values in weights.items():
             if any(not value >= 0 for value in values):
-                raise UserError(f"loss.args.{name}: must not be negative, not {values}")
+                raise UserError(f"loss.args.{name}: must not be negative, not {min(values)}")
         self.theta, self.beta = theta, beta
         self.edge_weights, self.semantic_weights = edge_weights, semantic_weights
         self.reduction, self.smooth = reduction, smooth

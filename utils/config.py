@@ -8,6 +8,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
 GreyValue = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -30,9 +31,9 @@ class AugmentationConfig(_Section):
 class DataConfig(_Section):
     """Where the slices are and how they are read."""
 
-    root: str
+    root: Name
     image_size: list[Annotated[int, Field(ge=32)]]
-    lesion_values: list[GreyValue] | None
+    lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
     edge_width: Count
     allow_patient_overlap: bool
     num_workers: Annotated[int, Field(ge=0)]
@@ -108,7 +109,7 @@ class EvaluationConfig(_Section):
 class CheckpointConfig(_Section):
     """Where runs are kept."""
 
-    save_dir: str
+    save_dir: Name
 
 
 class LoggingConfig(_Section):

@@ -18,6 +18,7 @@ DEFAULT_CONFIG = RESOURCES / "train_config.yaml"
 EXPERIMENTS = RESOURCES / "experiments"
 # Below these keys any name may stand: constructors validate them.
 _FREE_KEYS = ("model.args", "loss.args")
+_SELECTORS = ("model.name", "loss.function")
 
 
 def load_config(
@@ -45,8 +46,9 @@ def load_config(
         _drop_stale_args(values, changes)
         _merge(values, changes)
         origins |= changed
-    for override in overrides:
-        key, changes = _parse_override(override)
+    # The network and the loss first: choosing them drops the args of the former ones.
+    parsed = [_parse_override(override) for override in overrides]
+    for key, changes in sorted(parsed, key=lambda pair: pair[0] not in _SELECTORS):
         _check_keys([key], {key: "--set "})
         _drop_stale_args(values, changes)
         _merge(values, changes)
@@ -169,7 +171,8 @@ def _check_keys(keys: Sequence[str] | dict[str, int], origins: dict[str, str]) -
     known = known_keys()
     for key in keys:
         if key not in known and not key.startswith(tuple(f"{free}." for free in _FREE_KEYS)):
-            raise UserError(f"{origins[key]}{key}: unknown key{_nearest_key(key, known)}")
+            everything = [*known, *load_yaml(DEFAULT_CONFIG)[1]]  # with the default args
+            raise UserError(f"{origins[key]}{key}: unknown key{_nearest_key(key, everything)}")
 
 
 def _nearest_key(key: str, known: Sequence[str]) -> str:
@@ -181,7 +184,7 @@ def _nearest_key(key: str, known: Sequence[str]) -> str:
     near_leaf = [leaves[n] for n in difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.7)]
     for nearest in (*same_leaf, *near_path, *near_leaf):
         return f", did you mean {nearest}?"
-    return f"; the sections are {', '.join(name for name in known if '.' not in name)}"
+    return f"; the sections are {', '.join(Config.model_fields)}"
 
 
 def _parents(key: str) -> list[str]:

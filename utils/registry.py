@@ -2,12 +2,16 @@
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from utils.errors import UserError
 from utils.suggest import suggestion
 
 T = TypeVar("T")
+_STRICT = partial(TypeAdapter, config=ConfigDict(strict=True))
 
 
 def create_from(
@@ -23,17 +27,22 @@ def create_from(
             of as <section>.args.<argument>.
 
     Raises:
-        UserError: No such name, or an argument that the class does not take; both name the
-            nearest known one.
+        UserError: No such name or argument, answered with the nearest known one; or a value
+            that does not fit the argument's annotation.
     """
     if name not in registry:
         known = ", ".join(sorted(registry))
         raise UserError(f"{key}: there is no {name!r}{suggestion(name, registry)}; known: {known}")
     parameters = inspect.signature(registry[name]).parameters
-    for argument in args:
+    for argument, value in args.items():
+        place = f"{key.split('.')[0]}.args.{argument}"
         if argument not in parameters:
             raise UserError(
-                f"{key.split('.')[0]}.args.{argument}: {name} takes no such argument"
-                f"{suggestion(argument, parameters)}; known: {', '.join(parameters)}"
+                f"{place}: {name} takes no such argument{suggestion(argument, parameters)}; "
+                f"known: {', '.join(parameters)}"
             )
+        try:
+            _STRICT(parameters[argument].annotation).validate_python(value)
+        except ValidationError as error:
+            raise UserError(f"{place}: {error.errors()[0]['msg']}, not {value!r}") from error
     return registry[name](**args)

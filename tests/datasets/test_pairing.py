@@ -204,5 +204,16 @@ def test_a_patient_in_two_splits_is_refused_with_name_and_splits() -> None:
 
 def test_of_many_shared_patients_five_are_named_and_the_rest_counted() -> None:
     shared = [entry(f"s{number}", f"p{number}") for number in range(8)]
-    with pytest.raises(UserError, match=r"8 patients .*p4 in train and val and 3 more\)"):
+    with pytest.raises(UserError, match=r"one split: p0 .*p4 in train and val and 3 more"):
         check_patients({"train": shared, "val": shared})
+
+
+def test_the_manifest_tells_equal_stems_of_two_splits_apart(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("file,split,patient\n1.png,train,a\n1.png,val,b\n")
+    assert read_patients(tmp_path) == {("train", "1"): "a", ("val", "1"): "b"}
+
+
+def test_a_manifest_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_bytes("file,patient\n1.png,Müller\n".encode("cp1252"))
+    with pytest.raises(UserError, match="not UTF-8"):
+        read_patients(tmp_path)

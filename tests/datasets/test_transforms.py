@@ -224,3 +224,14 @@ def test_the_input_is_left_as_it_is() -> None:
     SliceTransform((64, 64), STRONGEST)(image, mask)
     assert torch.equal(image, make_square()[0])
     assert torch.equal(mask, make_square()[1])
+
+
+def test_an_affine_change_fills_with_the_darkest_level() -> None:
+    image = torch.full((1, 32, 32), 100.0)
+    image[:, 8:24, 8:24] = 180.0
+    transform = SliceTransform((32, 32), Augmentation(translation=0.5))
+    torch.manual_seed(0)
+    for _ in range(5):
+        moved, _ = transform(image, torch.zeros(1, 32, 32, dtype=torch.uint8))
+        # Two levels at most: the darkest and the square's; a fill of 0 would be a third below.
+        assert len(moved.mul(1000).round().unique()) <= 2

@@ -95,7 +95,9 @@ def test_dice_loss_module_names_its_term_and_total() -> None:
         ("dice", {"smooth": 0.0}, "loss.args.smooth"),
         ("dice", {"smooth": math.nan}, "loss.args.smooth"),
         ("dice", {"reduction": "mean"}, "loss.args.reduction"),
-        ("joint", {"theta": -0.1}, "loss.args.theta"),
+        ("joint", {"theta": -0.1}, "loss.args.theta: must not be negative, not -0.1"),
+        ("joint", {"theta": "x"}, "loss.args.theta: .*number.*'x'"),
+        ("joint", {"edge_weights": 1.0}, "loss.args.edge_weights"),
         ("joint", {"edge_weights": [1.0, -1.0]}, "loss.args.edge_weights"),
     ],
 )

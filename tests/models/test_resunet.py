@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 
 from models import create_model
-from models.resunet import AttentionFusionModule, EdgeSupervisedModule, LinearFusion, ResUNet
+from models.cosupervision import AttentionFusionModule, EdgeSupervisedModule, LinearFusion
+from models.resunet import ResUNet
 from utils.errors import UserError
 
 PAPER_PARAMETERS = 29_189_355  # the paper's setting, with a bias before every batch norm
@@ -198,6 +199,8 @@ def test_channels_last_and_autocast_are_finite_and_near_the_plain_result(
         ({"fusion": "atention"}, "model.args.fusion"),
         ({"depth": 35}, "model.args.depth"),
         ({"width": 7}, "model.args.width"),
+        ({"width": "wide"}, "model.args.width: .*integer.*'wide'"),
+        ({"in_channels": 1.5}, "model.args.in_channels"),
         ({"edge_stages": (0, 1)}, "model.args.edge_stages"),
         ({"edge_stages": 2}, "model.args.edge_stages"),
         ({"edge_stages": (2, 1)}, "model.args.edge_stages"),

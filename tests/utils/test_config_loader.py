@@ -349,3 +349,19 @@ def test_known_keys_are_the_sections_and_leaves_of_the_base_file() -> None:
     assert {key for key in leaves if not key.startswith(free)} <= set(keys)
     assert {"data", "data.augmentation", "model.args", "loss.args"} <= set(keys)
     assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("model.width", "model.args.width"), ("theta", "loss.args.theta"), ("fusion", "args.fusion")],
+)
+def test_an_argument_of_network_or_loss_that_is_misplaced_is_found(key: str, meant: str) -> None:
+    with pytest.raises(UserError, match=rf"unknown key, did you mean [a-z.]*{meant}\?"):
+        load_config(overrides=[f"{key}=4"])
+
+
+def test_choosing_a_loss_keeps_its_args_whatever_the_order_of_set() -> None:
+    for order in ([0, 1], [1, 0]):
+        pairs = ["loss.function=dice", "loss.args.smooth=2.0"]
+        config = load_config(overrides=[pairs[i] for i in order])
+        assert config.loss.args == {"smooth": 2.0}

@@ -46,9 +46,8 @@ def test_the_table_is_in_per_cent_with_its_conventions(run: Path) -> None:
 
 def test_only_the_named_place_of_a_page_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(
-        "a\n<!-- results:x -->\nold\n<!-- end -->\nb\n<!-- results:y -->\n<!-- end -->\n"
-    )
+    rest = "<!-- end -->\nb\n<!-- results:y -->\n<!-- end -->\n"
+    page.write_text(f"a\n<!-- results:x -->\nold\n{rest}")
     replace_table(page, "x", "new")
     assert page.read_text() == f"a\n<!-- results:x -->\n\nnew\n\n{rest}"
     replace_table(page, "x", "newer")
