@@ -28,8 +28,9 @@ install: $(VENV)/.installed
 
 install-dev: $(VENV)/.installed-dev
 
+# Advanced disease: large lesions, which a small network learns within minutes.
 data/synthetic: | $(VENV)/.installed
-	$(BIN)/python prepare.py synthetic --out data/synthetic
+	$(BIN)/python prepare.py synthetic --out data/synthetic --min-severity 0.65
 
 data: data/synthetic
 

@@ -15,7 +15,8 @@ from utils.errors import UserError
 def main() -> None:
     """Command line."""
     parser = create_parser(
-        "Make a data folder.", "python prepare.py synthetic --out data/synthetic --patients 40 8 8"
+        "Make a data folder.",
+        "python prepare.py synthetic --out data/synthetic --min-severity 0.65",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_synthetic(commands)
@@ -33,13 +34,19 @@ def add_synthetic(commands: argparse._SubParsersAction) -> None:
         "--patients",
         type=int,
         nargs=3,
-        default=(30, 6, 6),
+        default=(40, 8, 8),
         metavar=("TRAIN", "VAL", "TEST"),
-        help="patients per split (default 30 6 6)",
+        help="patients per split (default 40 8 8)",
     )
     parser.add_argument("--slices", type=int, default=12, help="per patient (default 12)")
     parser.add_argument("--size", type=int, default=256, help="px per side (default 256)")
     parser.add_argument("--seed", type=int, default=0, help="of the first patient (default 0)")
+    parser.add_argument(
+        "--min-severity",
+        type=float,
+        default=0.0,
+        help="least severity of disease, 0 to 1: more and larger lesions (default 0)",
+    )
     parser.set_defaults(function=make_synthetic)
 
 
@@ -50,6 +57,8 @@ def make_synthetic(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{name}: must be at least {least}")
     if min(arguments.patients) < 1:
         raise UserError("--patients: every split needs at least 1")
+    if not 0 <= arguments.min_severity <= 1:
+        raise UserError("--min-severity: must lie in 0 to 1")
     splits = dict(zip(("train", "val", "test"), arguments.patients, strict=True))
     summary = write_synthetic_set(
         arguments.out,
@@ -57,6 +66,7 @@ def make_synthetic(arguments: argparse.Namespace) -> None:
         num_slices=arguments.slices,
         image_size=arguments.size,
         seed=arguments.seed,
+        min_severity=arguments.min_severity,
         progress=_bar,
     )
     counts = ", ".join(f"{name} {count}" for name, count in summary.slices_per_split.items())

@@ -14,11 +14,13 @@ from datasets.phantom import Layers, Textures
 from datasets.phantom_shapes import LUNG_HEIGHT, Anatomy, Frame
 
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
-GROUND_GLASS_HU = (-660.0, -310.0)  # vessels stay visible below about -300 HU
+GROUND_GLASS_HU = (-600.0, -330.0)  # vessels stay visible below about -300 HU
 CONSOLIDATION_HU = (-220.0, 10.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
 EFFUSION_RATE = 0.05
 MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
+OUTLINE_COVERAGE = 0.42  # how much of a pixel is lesion where annotators draw the outline
+MIN_LESION_PX = 24  # at 256 px; a smaller spot is not told from a vessel
 HEALTHY_RATE = 0.03  # patients without any lesion, so that some cases ask for an empty answer
 
 
@@ -47,10 +49,16 @@ def _place(
     return x, y, np.arctan2(tangent[1], tangent[0])
 
 
-def make_disease(rng: np.random.Generator, anatomy: Anatomy) -> Disease:
-    """Draw severity, places, sizes and densities of one patient's lesions."""
-    severity = rng.beta(1.2, 2.8)
-    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(7 + 30 * severity)
+def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float = 0.0) -> Disease:
+    """Draw severity, places, sizes and densities of one patient's lesions.
+
+    Args:
+        rng: The patient's numbers.
+        anatomy: Where there is lung.
+        min_severity: Least severity, 0 to 1; with severity lesions grow in number and size.
+    """
+    severity = min_severity + (1 - min_severity) * rng.beta(1.2, 2.8)
+    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(9 + 30 * severity)
     focus = rng.uniform(0.4, 0.7)
     base_hu = rng.uniform(*GROUND_GLASS_HU)
     one_sided = rng.random() < 0.15
@@ -58,7 +66,7 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy) -> Disease:
     blobs = []
     for _ in range(count):
         side = first_side if one_sided else rng.integers(2)
-        z = np.clip(rng.normal(focus, 0.22 + 0.08 * severity), 0.02, 0.98) * LUNG_HEIGHT
+        z = np.clip(rng.normal(focus, 0.27 + 0.08 * severity), 0.02, 0.98) * LUNG_HEIGHT
         size = np.exp(rng.normal(1.85 + 0.92 * severity, 0.5))
         size *= 0.45 if rng.random() < 0.35 else 1.0  # crumbs around the main lesions
         x, y, angle = _place(rng, anatomy, side, z)
@@ -70,8 +78,8 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy) -> Disease:
     return Disease(
         blobs=np.array(blobs, np.float32).reshape(-1, 8),
         solid=rng.beta(1.0, 3.3),
-        roughness=rng.uniform(0.35, 0.75),
-        grain=rng.uniform(65, 170),
+        roughness=rng.uniform(0.3, 0.6),
+        grain=rng.uniform(65, 150),
         effusion=effusion,
     )
 
@@ -142,6 +150,14 @@ def _paint_effusion(frame: Frame, disease: Disease, layers: Layers, z: float) ->
     return fluid
 
 
+def _without_crumbs(outline: np.ndarray, least: float) -> np.ndarray:
+    """The outline without components of fewer px, which annotators pass over."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(outline.astype(np.uint8))
+    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    kept[0] = False
+    return kept[parts]
+
+
 def paint_lesions(
     frame: Frame, disease: Disease, textures: Textures, layers: Layers, z: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -154,11 +170,11 @@ def paint_lesions(
     fluid = _paint_effusion(frame, disease, layers, z)
     lung = (layers.lung > 0.5) & ~fluid
     # Annotators draw one generous smooth outline around patchy disease.
-    sigma = 1.2 * frame.size / 256
-    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > 0.3
+    sigma = 1.6 * frame.size / 256
+    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > OUTLINE_COVERAGE
+    outline = _without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
     dense = cv2.GaussianBlur(solid, (0, 0), sigma) > 0.5
     label = np.where(outline, np.uint8(GROUND_GLASS), np.uint8(0))
     label[outline & dense] = CONSOLIDATION
-    label[~lung] = 0
     label[fluid] = EFFUSION
     return label, lung

@@ -7,20 +7,20 @@ noise, sharp kernel, window) and written. The ranges were tuned by eye and by th
 (areas: percentiles over slices with a lesion); 60 synthetic patients of 20 slices, 256 px, seed 0.
 
     figure                        | synthetic (1200 slices)      | Coronacases, 6 patients (431)
-    without lesion, %             | 23.8                         | 22
-    lesion area, px               | 30 181.2 606.5 1479 4293     | 42.2 280 661.5 1170 3705
-    image grey                    | 41.2 43.1 67.6 206.3 236.6   | 41.2 43.2 64.7 211.6 234.1
+    without lesion, %             | 25                           | 22
+    lesion area, px               | 51 215.5 605.5 1336 3849     | 42.2 280 661.5 1170 3705
+    image grey                    | 41.2 43.1 68 206.3 236.7     | 41.2 43.2 64.7 211.6 234.1
     body area, % of image         | 38                           | 38.3
     body centre x, y / %          | 50.2 44.8                    | 49.6 45.6
     lung area, % of image         | 15.8                         | 15.2
-    components per slice          | 2.7                          | 3.5
-    lung noise std                | 9.2                          | 9.7
-    lung grey                     | 54.3 65.7 74.3 86.3 148.8    | 55.4 63.8 71.3 84.5 161.6
-    lesion grey                   | 82.1 104.8 128.8 161.1 206.3 | 79.7 105.8 130.7 156.8 191.1
-    lesion - lung median          | 54.5                         | 59.4
-    lesion texture std            | 23.4                         | 23.4
-    lesion grey std               | 39.1                         | 35.3
-    slope on lesion border / px   | 14.2                         | 12.5
+    components per slice          | 2.1                          | 3.5
+    lung noise std                | 9.3                          | 9.7
+    lung grey                     | 54.5 65.9 74.7 87.1 149.1    | 55.4 63.8 71.3 84.5 161.6
+    lesion grey                   | 88.3 112 135.1 163.4 206.7   | 79.7 105.8 130.7 156.8 191.1
+    lesion - lung median          | 60.4                         | 59.4
+    lesion texture std            | 22.4                         | 23.4
+    lesion grey std               | 36.8                         | 35.3
+    slope on lesion border / px   | 14.8                         | 12.5
 
 Unlike real scans: organs are nearly uniform, vessels are straight pieces, the couch has two shapes.
 """
@@ -38,14 +38,14 @@ import cv2
 import numpy as np
 
 from datasets.lesions import Disease, make_disease, paint_lesions
-from datasets.phantom import Layers, Textures, render_layers
+from datasets.pairing import SPLITS
+from datasets.phantom import Textures, render_layers
 from datasets.phantom_shapes import LUNG_HEIGHT, Anatomy, Frame, make_anatomy
+from datasets.scanner import Scanner
 from datasets.vessels import VesselTree, make_vessels
 from utils.errors import UserError
 
-SPLITS = ("train", "val", "test")
 FOLDERS = ("image", "mask", "label", "lung")
-WINDOW_HU = (-1250.0, 250.0)
 FIELD_OF_VIEW_MM = 370.0  # common for an adult chest
 # Run-length coding is the fastest strategy, and on noise no larger than the default.
 PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
@@ -78,62 +78,33 @@ class SyntheticSummary(NamedTuple):
     seconds: float
 
 
-class _Scanner(NamedTuple):
-    """Imaging properties of one patient's scan."""
-
-    blur: float  # units
-    sharpen: float  # overshoot of a sharp kernel
-    noise: float  # HU in lung
-    body_noise: float  # HU outside
-    gain: float
-
-
 class _Patient(NamedTuple):
     frame: Frame
     anatomy: Anatomy
     tree: VesselTree
     textures: Textures
     disease: Disease
-    scanner: _Scanner
+    scanner: Scanner
 
 
-def _make_patient(rng: np.random.Generator, image_size: int) -> _Patient:
+def _make_patient(rng: np.random.Generator, image_size: int, min_severity: float) -> _Patient:
     offset = 38 * (rng.random() < 0.15)  # some patients lie low in the field of view
     center = (128 + rng.normal(0, 3), np.clip(rng.normal(99, 6), 87, 112) + offset)
     frame = Frame.make(image_size, np.clip(rng.normal(1.03, 0.05), 0.9, 1.12), center)
     anatomy = make_anatomy(rng)
-    scanner = _Scanner(
-        blur=rng.uniform(0.35, 0.75),
-        sharpen=rng.uniform(0.2, 1.0),
-        noise=rng.uniform(18, 40),
-        body_noise=rng.uniform(6, 18),
-        gain=float(np.clip(rng.normal(1.02, 0.045), 0.93, 1.13)),
-    )
+    scanner = Scanner.make(rng)
     tree = make_vessels(rng, anatomy)
-    disease = make_disease(rng, anatomy)
+    disease = make_disease(rng, anatomy, min_severity)
     return _Patient(frame, anatomy, tree, Textures.make(rng, image_size), disease, scanner)
 
 
-def _scan(patient: _Patient, layers: Layers, rng: np.random.Generator) -> np.ndarray:
-    """Compose the layers, blur them, add noise, and window to grey levels."""
-    frame, scanner, size = patient.frame, patient.scanner, patient.frame.size
-    hu = layers.soft + layers.lung * (layers.lung_hu - layers.soft)
-    hu = cv2.GaussianBlur(hu, (0, 0), max(0.3, scanner.blur * frame.scale))
-    white = patient.textures.random(rng, "white", size)
-    fine = patient.textures.random(rng, "fine", size)
-    level = scanner.body_noise + layers.lung * (scanner.noise - scanner.body_noise)
-    level = np.where(layers.soft < -700, 0.3 * level, level)
-    hu += level * (0.6 * white + 0.8 * fine)
-    hu += scanner.sharpen * (hu - cv2.GaussianBlur(hu, (0, 0), 1.1 * frame.scale))
-    low, high = WINDOW_HU
-    gain = scanner.gain * (1 + rng.normal(0, 0.006))
-    # The gain turns about air, as air is fixed by the scanner's calibration.
-    hu = (hu + 1000) * gain - 1000
-    return np.clip((hu - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
-
-
 def generate_patient(
-    *, seed: int, patient: int, num_slices: int, image_size: int = 256
+    *,
+    seed: int,
+    patient: int,
+    num_slices: int,
+    image_size: int = 256,
+    min_severity: float = 0.0,
 ) -> list[SyntheticSlice]:
     """Slices of one patient from apex to base; a function of its arguments alone.
 
@@ -142,16 +113,17 @@ def generate_patient(
         patient: Number of the patient in the set.
         num_slices: Evenly spaced slices over the height of the lungs.
         image_size: Height and width, px.
+        min_severity: Least severity of disease, 0 to 1; 0 matches the real set below.
     """
     rng = np.random.default_rng([seed, patient])
-    person = _make_patient(rng, image_size)
+    person = _make_patient(rng, image_size, min_severity)
     top, bottom = rng.uniform(0.0, 0.12), rng.uniform(0.92, 1.0)
     slices = []
     for z in np.linspace(top, bottom, num_slices) * LUNG_HEIGHT:
         parts = (person.frame, person.anatomy, person.tree, person.textures)
         layers = render_layers(*parts, z, rng)
         label, lung = paint_lesions(person.frame, person.disease, person.textures, layers, z)
-        image = _scan(person, layers, rng)
+        image = person.scanner.scan(person.frame, person.textures, layers, rng)
         slices.append(SyntheticSlice(image, label, lung.astype(np.uint8) * 255))
     return slices
 
@@ -200,6 +172,7 @@ def write_synthetic_set(
     num_slices: int,
     image_size: int,
     seed: int,
+    min_severity: float = 0.0,
     progress: Callable[[Iterable], Iterable] | None = None,
 ) -> SyntheticSummary:
     """Write <root>/<split>/{image,mask,label,lung}/<patient>_z<NNN>.png and <root>/manifest.csv.
@@ -213,6 +186,7 @@ def write_synthetic_set(
         num_slices: Slices per patient.
         image_size: Height and width, px.
         seed: Same seed, same bytes.
+        min_severity: See generate_patient.
         progress: Wraps the iterable over patients, such as `tqdm.tqdm`.
 
     Raises:
@@ -229,7 +203,11 @@ def write_synthetic_set(
         _make_folders(partial, num_patients)
         for number, split in progress(jobs) if progress else jobs:
             slices = generate_patient(
-                seed=seed, patient=number, num_slices=num_slices, image_size=image_size
+                seed=seed,
+                patient=number,
+                num_slices=num_slices,
+                image_size=image_size,
+                min_severity=min_severity,
             )
             rows += _write_patient(partial, split, f"synthetic_{number:04d}", slices)
         with open(partial / "manifest.csv", "w", newline="") as stream:

@@ -43,6 +43,7 @@ def test_class_labels_train_as_one_lesion(
         (["--size", 8], "--size"),
         (["--patients", 3, 0, 1], "--patients"),
         (["--patients", 3], "--patients"),
+        (["--min-severity", 1.5], "--min-severity"),
     ],
 )
 def test_wrong_arguments_are_named(

@@ -151,3 +151,17 @@ def test_statistics_read_the_written_layout(written: Path) -> None:
     assert figures["lesion - lung median"] > 0
     with pytest.raises(FileNotFoundError):
         slice_statistics(written, "nowhere")
+
+
+def test_least_severity_makes_more_disease() -> None:
+    areas = []
+    for least in (0.0, 0.7):
+        slices = [
+            item
+            for patient in range(6)
+            for item in generate_patient(
+                seed=3, patient=patient, num_slices=3, image_size=128, min_severity=least
+            )
+        ]
+        areas.append(sum(int((item.label > 0).sum()) for item in slices))
+    assert areas[1] > 1.5 * areas[0]
