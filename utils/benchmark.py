@@ -41,6 +41,7 @@ _LEGEND = """\
 *            what training.device, training.precision and training.channels_last come to here
 step         utils.engine.train_one_epoch on a batch of noise: move, forward, loss, checks,
              backward, Adam, running means; no loading
+plain        PyTorch as it comes; on a CPU the other rows keep freed memory for the next step
 ms/step      median and minimum over the rounds
 ratio        time over the first row's in the same round, median; below 1 is faster
 peak MiB     {memory}; over two steps in a fresh process per variant
@@ -88,7 +89,7 @@ def list_variants(default: Runtime) -> list[Runtime]:
     """The plain step, then faster ones on the same device; the default too, if it is another."""
     device = default.device
     variants = [
-        Runtime(device, None, False),
+        Runtime(device, None, False, keep_memory=False),
         Runtime(device, None, True),
         Runtime(device, torch.bfloat16, True),
     ]
@@ -174,8 +175,9 @@ def _row(
 ) -> dict[str, Any]:
     """A variant's row: name, timing, peak memory in MiB, and the matrix product's GFLOP/s."""
     layout = "channels_last" if runtime.channels_last else "contiguous"
+    plain = "" if runtime.keep_memory else ", plain"
     return {
-        "variant": f"{runtime.precision} {layout}",
+        "variant": f"{runtime.precision} {layout}{plain}",
         "is_default": is_default,
         **timing,
         "peak_memory_mib": round(memory),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from utils.allocator import keep_freed_memory
 from utils.contracts import Batch
 from utils.errors import UserError
 
@@ -20,11 +21,13 @@ class Runtime:
         device: Where the network lives.
         autocast_dtype: bfloat16, or None for float32 throughout.
         channels_last: Memory format of network and images.
+        keep_memory: Whether a process on a CPU keeps freed memory for its next step.
     """
 
     device: torch.device
     autocast_dtype: torch.dtype | None
     channels_last: bool
+    keep_memory: bool = True
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -36,8 +39,14 @@ class Runtime:
         return "bf16" if self.autocast_dtype else "fp32"
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """The network on the device, in the memory format."""
+        """The network on the device, in the memory format; the allocator set for its steps."""
+        self.set_allocator()
         return model.to(device=self.device, memory_format=self.memory_format)
+
+    def set_allocator(self) -> None:
+        """Tell the C library how to treat freed memory; a GPU has an allocator of its own."""
+        if self.device.type == "cpu":
+            keep_freed_memory(self.keep_memory)
 
     def move(self, batch: Batch) -> Batch:
         """The batch on the device; names stay as they are."""

@@ -49,6 +49,7 @@ class TrainingStep:
         Returns:
             Seconds. The loop ends by reading its loss terms, which waits for a GPU to finish.
         """
+        self.runtime.set_allocator()  # the variants of a benchmark take turns
         start = time.perf_counter()
         train_one_epoch(
             self.model, self.loss, [self.batch], self.optimizer, self.runtime, self.gradient_clip

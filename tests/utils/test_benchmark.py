@@ -20,7 +20,7 @@ from utils.step_cost import count_flops, create_batch
 TINY = ["--set", "model.args.width=2", "--set", "model.args.depth=18", "--set"]
 TINY += ["training.device=cpu", "--rounds", "1", "--threads", "1"]
 CPU = torch.device("cpu")
-VARIANTS = ["fp32 contiguous", "fp32 channels_last", "bf16 channels_last"]
+VARIANTS = ["fp32 contiguous, plain", "fp32 channels_last", "bf16 channels_last"]
 COST_COLUMNS = ["milliseconds_median", "milliseconds_min", "images_per_second"]
 COST_COLUMNS += ["time_ratio_to_plain", "gflop_forward_per_image", "gflop_per_step"]
 COST_COLUMNS += ["gflop_per_second", "peak_memory_mib", "matmul_gflop_per_second"]

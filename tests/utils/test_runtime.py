@@ -1,0 +1,51 @@
+import resource
+import sys
+
+import pytest
+import torch
+
+from utils.errors import UserError
+from utils.runtime import Runtime, create_runtime
+
+
+def page_faults_of_ten_large_tensors() -> int:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(2**23)  # 32 MiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
+def test_kept_memory_spares_the_page_faults_of_large_tensors() -> None:
+    cpu = torch.device("cpu")
+    Runtime(cpu, None, True, keep_memory=False).set_allocator()
+    handed_back = page_faults_of_ten_large_tensors()
+    Runtime(cpu, None, True).set_allocator()
+    page_faults_of_ten_large_tensors()
+    kept = page_faults_of_ten_large_tensors()
+    # 32 MiB are 8,192 pages of 4 KiB.
+    assert handed_back > 10 * 4000
+    assert kept < 1000
+
+
+def test_automatic_precision_on_a_cpu_is_fp32_and_bf16_is_a_setting() -> None:
+    assert create_runtime("cpu", "auto", True).precision == "fp32"
+    runtime = create_runtime("cpu", "bf16", False)
+    assert runtime.autocast_dtype is torch.bfloat16
+    assert runtime.memory_format is torch.contiguous_format
+
+
+def test_cuda_without_a_gpu_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA GPU")
+    with pytest.raises(UserError, match=r"training\.device"):
+        create_runtime("cuda", "auto", True)
+
+
+def test_prepared_networks_and_batches_have_the_memory_format() -> None:
+    runtime = create_runtime("cpu", "fp32", channels_last=True)
+    layer = runtime.prepare(torch.nn.Conv2d(3, 4, 3))
+    assert layer.weight.is_contiguous(memory_format=torch.channels_last)
+    batch = runtime.move({"image": torch.zeros(2, 3, 8, 8), "name": ["a", "b"]})
+    assert batch["image"].is_contiguous(memory_format=torch.channels_last)
+    assert batch["name"] == ["a", "b"]
