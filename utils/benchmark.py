@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from models.paper_order import run_in_paper_order
 from utils.builders import build_loss, build_network, build_runtime
 from utils.cli import add_config_arguments, create_parser, run_main
 from utils.config import Config
@@ -17,6 +18,7 @@ from utils.run_info import git_state, hardware
 from utils.runtime import Runtime
 from utils.step_cost import (
     MATMUL_SIZE,
+    Variant,
     measure_matmul_rate,
     measure_peak_memory,
     measure_variants,
@@ -42,6 +44,7 @@ _LEGEND = """\
 step         utils.engine.train_one_epoch on a batch of noise: move, forward, loss, checks,
              backward, Adam, running means; no loading
 plain        PyTorch as it comes; on a CPU the other rows keep freed memory for the next step
+paper's order  projections after the resize, as algorithm 1 prints it: models/paper_order.py
 ms/step      median and minimum over the rounds
 ratio        time over the first row's in the same round, median; below 1 is faster
 peak MiB     {memory}; over two steps in a fresh process per variant
@@ -57,12 +60,12 @@ def main() -> None:
     network = build_network(config)
     loss = build_loss(config, network)
     num_parameters = sum(p.numel() for p in network.parameters())
-    del network  # before the processes that measure memory start
     default = build_runtime(config)
-    runtimes = list_variants(default)
+    variants = list_variants(default, has_paper_order=run_in_paper_order(network))
+    del network  # before the processes that measure memory start
 
     print(describe_setting(config, default, num_parameters, arguments.rounds), flush=True)
-    memory = [measure_peak_memory(config, loss, r, arguments.threads) for r in runtimes]
+    memory = [measure_peak_memory(config, loss, v, arguments.threads) for v in variants]
     rates = {
         name: measure_matmul_rate(default.device, dtype)
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
@@ -73,10 +76,10 @@ def main() -> None:
         + ", ".join(f"{name} {rate:,.1f} GFLOP/s" for name, rate in rates.items()),
         flush=True,
     )
-    timings = measure_variants(config, loss, runtimes, arguments.rounds)
+    timings = measure_variants(config, loss, variants, arguments.rounds)
     rows = [
-        _row(runtime, timing, mib, rates[runtime.precision], runtime == default)
-        for runtime, timing, mib in zip(runtimes, timings, memory, strict=True)
+        _row(variant, timing, mib, rates[variant.runtime.precision], variant == Variant(default))
+        for variant, timing, mib in zip(variants, timings, memory, strict=True)
     ]
     print(format_table(rows, default.device.type))
     if arguments.out:
@@ -85,15 +88,17 @@ def main() -> None:
         print(f"table        {arguments.out}")
 
 
-def list_variants(default: Runtime) -> list[Runtime]:
+def list_variants(default: Runtime, has_paper_order: bool) -> list[Variant]:
     """The plain step, then faster ones on the same device; the default too, if it is another."""
     device = default.device
+    plain = Runtime(device, None, False, keep_memory=False)
     variants = [
-        Runtime(device, None, False, keep_memory=False),
-        Runtime(device, None, True),
-        Runtime(device, torch.bfloat16, True),
+        Variant(plain),
+        *([Variant(plain, paper_order=True)] if has_paper_order else []),
+        Variant(Runtime(device, None, True)),
+        Variant(Runtime(device, torch.bfloat16, True)),
     ]
-    return variants if default in variants else [*variants, default]
+    return variants if Variant(default) in variants else [*variants, Variant(default)]
 
 
 def describe_setting(config: Config, runtime: Runtime, num_parameters: int, num_rounds: int) -> str:
@@ -171,11 +176,13 @@ def _machine(runtime: Runtime) -> str:
 
 
 def _row(
-    runtime: Runtime, timing: dict[str, float], memory: float, rate: float, is_default: bool
+    variant: Variant, timing: dict[str, float], memory: float, rate: float, is_default: bool
 ) -> dict[str, Any]:
     """A variant's row: name, timing, peak memory in MiB, and the matrix product's GFLOP/s."""
+    runtime = variant.runtime
     layout = "channels_last" if runtime.channels_last else "contiguous"
     plain = "" if runtime.keep_memory else ", plain"
+    plain += ", paper's order" if variant.paper_order else ""
     return {
         "variant": f"{runtime.precision} {layout}{plain}",
         "is_default": is_default,

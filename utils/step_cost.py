@@ -6,11 +6,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from statistics import median
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.paper_order import run_in_paper_order
 from utils.builders import build_network
 from utils.config import Config
 from utils.contracts import Batch
@@ -26,20 +28,29 @@ MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
 _LESION_FRACTION = 0.1  # of the random targets; the cost does not depend on it
 
 
+class Variant(NamedTuple):
+    """One way to compute the training step; paper_order is explained in models/paper_order.py."""
+
+    runtime: Runtime
+    paper_order: bool = False
+
+
 class TrainingStep:
     """A network, its optimizer and one synthetic batch, trained by the project's own loop.
 
     Args:
         config: Network, optimizer, seed, sizes.
         loss: Named terms with their total.
-        runtime: Device, precision, memory format.
+        variant: Device, precision, memory format, order of operations.
     """
 
-    def __init__(self, config: Config, loss: nn.Module, runtime: Runtime) -> None:
+    def __init__(self, config: Config, loss: nn.Module, variant: Variant) -> None:
         seed_everything(config.training.seed)
-        self.loss, self.runtime = loss, runtime
+        self.loss, self.runtime = loss, variant.runtime
         self.gradient_clip = config.training.gradient_clip
-        self.model = runtime.prepare(build_network(config))
+        self.model = variant.runtime.prepare(build_network(config))
+        if variant.paper_order:
+            run_in_paper_order(self.model)
         self.optimizer = create_training_state(config, self.model).optimizer
         self.batch = create_batch(config.training.batch_size, *config.data.image_size)
 
@@ -90,7 +101,7 @@ def count_flops(run: Callable[[], object]) -> int:
 
 
 def measure_variants(
-    config: Config, loss: nn.Module, runtimes: Sequence[Runtime], num_rounds: int
+    config: Config, loss: nn.Module, variants: Sequence[Variant], num_rounds: int
 ) -> list[dict[str, float]]:
     """Time the step of every variant and count its operations.
 
@@ -99,15 +110,15 @@ def measure_variants(
     Args:
         config: Network, optimizer, seed, sizes.
         loss: Named terms with their total.
-        runtimes: The variants; the first is the plain step.
+        variants: The first is the plain step, which the others are compared with.
         num_rounds: Timed rounds, after one of warm-up.
 
     Returns:
         Times, rates and counts of each variant.
     """
-    steps = [TrainingStep(config, loss, runtime) for runtime in runtimes]
-    gflop_forward = count_flops(steps[0].forward) / config.training.batch_size / 1e9
-    gflop_step = count_flops(steps[0].run) / 1e9
+    steps = [TrainingStep(config, loss, variant) for variant in variants]
+    gflop_forward = [count_flops(s.forward) / config.training.batch_size / 1e9 for s in steps]
+    gflop_step = [count_flops(step.run) / 1e9 for step in steps]
     for step in steps:
         step.run()
     rounds = [[step.run() for step in steps] for _ in Progress(range(num_rounds), "rounds")]
@@ -120,9 +131,9 @@ def measure_variants(
                 "milliseconds_min": 1e3 * min(seconds),
                 "images_per_second": config.training.batch_size / median(seconds),
                 "time_ratio_to_plain": median(timed[index] / timed[0] for timed in rounds),
-                "gflop_forward_per_image": gflop_forward,
-                "gflop_per_step": gflop_step,
-                "gflop_per_second": gflop_step / median(seconds),
+                "gflop_forward_per_image": gflop_forward[index],
+                "gflop_per_step": gflop_step[index],
+                "gflop_per_second": gflop_step[index] / median(seconds),
             }
         )
     return rows
@@ -149,7 +160,7 @@ def measure_matmul_rate(device: torch.device, dtype: torch.dtype, num_tries: int
 
 
 def measure_peak_memory(
-    config: Config, loss: nn.Module, runtime: Runtime, num_threads: int
+    config: Config, loss: nn.Module, variant: Variant, num_threads: int
 ) -> float:
     """Peak memory in MiB of a fresh process that trains two steps.
 
@@ -164,7 +175,7 @@ def measure_peak_memory(
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
-            return pool.submit(_train_two_steps, config, loss, runtime, num_threads).result()
+            return pool.submit(_train_two_steps, config, loss, variant, num_threads).result()
         except (BrokenProcessPool, torch.OutOfMemoryError) as error:
             raise UserError(
                 "a training step ran out of memory, or its process was killed; lower --batch-size "
@@ -172,10 +183,10 @@ def measure_peak_memory(
             ) from error
 
 
-def _train_two_steps(config: Config, loss: nn.Module, runtime: Runtime, num_threads: int) -> float:
+def _train_two_steps(config: Config, loss: nn.Module, variant: Variant, num_threads: int) -> float:
     """Peak memory in MiB of this process after two steps."""
     torch.set_num_threads(num_threads)
-    step = TrainingStep(config, loss, runtime)
+    step = TrainingStep(config, loss, variant)
     step.run()
     step.run()
-    return peak_memory_mib(runtime.device)
+    return peak_memory_mib(variant.runtime.device)

@@ -10,6 +10,7 @@ from torchvision.models import resnet18
 
 from models import create_model
 from models.cosupervision import AttentionFusionModule, EdgeSupervisedModule, LinearFusion
+from models.paper_order import algorithm_1, run_in_paper_order
 from models.resunet import ResUNet
 from utils.errors import UserError
 
@@ -42,18 +43,6 @@ def test_forward_costs_at_most_65_gflops_at_the_paper_size() -> None:
     assert counter.get_total_flops() <= 65e9
 
 
-def gates_reference(module: AttentionFusionModule, levels: list[Tensor], size: tuple[int, int]):
-    """Algorithm 1 in the paper's order of operations."""
-    upsampled = [
-        F.interpolate(project(x), size=size, mode="bilinear", align_corners=False)
-        for project, x in zip(module.projections, levels, strict=True)
-    ]
-    confidence = [torch.sigmoid(g(x)) for g, x in zip(module.gates, upsampled, strict=True)]
-    gated = [p * x for p, x in zip(confidence, upsampled, strict=True)]
-    s_p = upsampled[0] + gated[0] + (1 - confidence[0]) * sum(gated[1:])
-    return module.head(s_p), confidence[0], module.head(gated[0])
-
-
 @pytest.mark.parametrize("num_classes", [1, 3])
 def test_attention_fusion_equals_algorithm_1_in_values_and_gradients(num_classes: int) -> None:
     torch.manual_seed(0)
@@ -63,13 +52,12 @@ def test_attention_fusion_equals_algorithm_1_in_values_and_gradients(num_classes
         torch.randn(2, c, size[0] >> i, size[1] >> i, dtype=torch.float64, requires_grad=True)
         for i, c in enumerate(channels)
     ]
-    wanted, p1, y1 = gates_reference(module, levels, size)
+    wanted, wanted_maps = algorithm_1(module, levels, size, with_maps=True)
     logits, maps = module(levels, size, with_maps=True)
     torch.testing.assert_close(logits, wanted, rtol=0, atol=1e-12)
-    torch.testing.assert_close(maps["P_1"], p1, rtol=0, atol=1e-12)
-    torch.testing.assert_close(maps["1 - P_1"], 1 - p1, rtol=0, atol=1e-12)
-    torch.testing.assert_close(maps["Y_1"], y1, rtol=0, atol=1e-12)
-    torch.testing.assert_close(maps["S_p"], wanted, rtol=0, atol=1e-12)
+    assert list(maps) == list(wanted_maps) == ["P_1", "1 - P_1", "Y_1", "S_p"]
+    for name in maps:
+        torch.testing.assert_close(maps[name], wanted_maps[name], rtol=0, atol=1e-12)
     inputs = [*levels, *module.parameters()]
     weights = torch.randn_like(wanted)
     ours = torch.autograd.grad((logits * weights).sum(), inputs)
@@ -295,3 +283,18 @@ def test_encoder_and_decoder_reproduce_the_released_outputs() -> None:
         found = [output.mean(), output.std(), output.min(), output.max()]
         found += [output[b, 0, row, column] for b, row, column in pixels]
         assert torch.stack(found).tolist() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_whole_network_equals_itself_in_the_papers_order() -> None:
+    torch.manual_seed(0)
+    model = create_model("resunet", **SMALL, decoder_edge_stages=(1,)).double().eval()
+    image = torch.randn(2, 1, 48, 32, dtype=torch.float64)
+    fast = model(image, with_maps=True)
+    assert run_in_paper_order(model)
+    slow = model(image, with_maps=True)
+    for one, two in zip(
+        (fast.mask, *fast.edge, *fast.semantic, *fast.maps.values()),
+        (slow.mask, *slow.edge, *slow.semantic, *slow.maps.values()),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-12)

@@ -15,12 +15,17 @@ from torch import nn
 from utils import benchmark
 from utils.cli import run_main
 from utils.runtime import Runtime
-from utils.step_cost import count_flops, create_batch
+from utils.step_cost import Variant, count_flops, create_batch
 
 TINY = ["--set", "model.args.width=2", "--set", "model.args.depth=18", "--set"]
 TINY += ["training.device=cpu", "--rounds", "1", "--threads", "1"]
 CPU = torch.device("cpu")
-VARIANTS = ["fp32 contiguous, plain", "fp32 channels_last", "bf16 channels_last"]
+VARIANTS = [
+    "fp32 contiguous, plain",
+    "fp32 contiguous, plain, paper's order",
+    "fp32 channels_last",
+    "bf16 channels_last",
+]
 COST_COLUMNS = ["milliseconds_median", "milliseconds_min", "images_per_second"]
 COST_COLUMNS += ["time_ratio_to_plain", "gflop_forward_per_image", "gflop_per_step"]
 COST_COLUMNS += ["gflop_per_second", "peak_memory_mib", "matmul_gflop_per_second"]
@@ -65,9 +70,9 @@ def test_the_table_lists_the_variants_and_marks_the_default(report: Report) -> N
 
 def test_the_csv_has_a_row_per_variant_with_its_setting(report: Report) -> None:
     columns = ["variant", "is_default", *COST_COLUMNS, *SETTING_COLUMNS]
-    assert [list(row) for row in report.rows] == [columns] * 3
+    assert [list(row) for row in report.rows] == [columns] * 4
     assert [row["variant"] for row in report.rows] == VARIANTS
-    assert [row["is_default"] for row in report.rows] == ["False", "True", "False"]
+    assert [row["is_default"] for row in report.rows] == ["False", "False", "True", "False"]
     for row in report.rows:
         assert all(float(row[name]) > 0 for name in COST_COLUMNS)
         assert (row["batch_size"], row["height"], row["width"]) == ("2", "32", "32")
@@ -93,10 +98,15 @@ def test_normalisation_activation_and_resizing_count_nothing() -> None:
 
 def test_a_default_that_is_no_variant_gets_a_row_of_its_own() -> None:
     own = Runtime(CPU, torch.bfloat16, False)
-    variants = benchmark.list_variants(own)
+    variants = benchmark.list_variants(own, has_paper_order=False)
     assert len(variants) == 4
-    assert variants[-1] == own
-    assert benchmark.list_variants(variants[0]) == variants[:3]
+    assert variants[-1] == Variant(own)
+    assert benchmark.list_variants(variants[0].runtime, has_paper_order=False) == variants[:3]
+
+
+def test_only_a_network_with_the_papers_modules_has_a_row_in_the_papers_order() -> None:
+    variants = benchmark.list_variants(Runtime(CPU, None, True), has_paper_order=True)
+    assert [variant.paper_order for variant in variants] == [False, True, False, False]
 
 
 def test_the_synthetic_batch_has_binary_targets_of_the_image_shape() -> None:
