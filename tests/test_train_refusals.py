@@ -117,3 +117,13 @@ def test_unknown_experiment_is_answered_with_the_nearest(
 
 def test_a_wrong_argument_is_one_line(run_script: Callable, refused: Callable) -> None:
     refused(run_script("train.py", "--epoch", "3"), "--epoch")
+
+
+def test_validation_that_no_epoch_could_win_is_refused_at_the_start(
+    run_script: Callable, refused: Callable, small_settings: list[str], data_root: Path
+) -> None:
+    for path in (data_root / "val" / "mask").iterdir():
+        cv2.imwrite(str(path), np.zeros((64, 64), np.uint8))
+    policy = ["--set", "evaluation.empty_target=nan"]
+    refused(run_script("train.py", *small_settings, *policy), "val", "evaluation.empty_target=nan")
+    assert run_script("train.py", *small_settings).code == 0

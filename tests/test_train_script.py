@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -218,3 +219,31 @@ def test_ctrl_c_ends_with_130_and_the_run_can_go_on(
     finished = run_script("train.py", *settings, "--resume")
     assert finished.code == 0, finished.err
     assert not list(last.parent.glob(".*.tmp"))
+
+
+def test_resuming_a_finished_run_changes_nothing(
+    run_script: Callable, small_settings: list[str], tmp_path: Path
+) -> None:
+    assert run_script("train.py", *small_settings).code == 0
+    files = [path for path in run_folder(tmp_path).rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    finished = run_script("train.py", *small_settings, "--resume")
+    assert finished.code == 0, finished.err
+    assert "finished before" in finished.out
+    assert "best validation Dice" in finished.out
+    assert {p for p in run_folder(tmp_path).rglob("*") if p.is_file()} == set(files)
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_images_of_many_sizes_are_told_in_one_short_line(
+    run_script: Callable, small_settings: list[str], data_root: Path
+) -> None:
+    for index in range(6):
+        for kind in ("image", "mask"):
+            path = data_root / "train" / kind / f"train{index // 2:02d}_z{index:03d}.png"
+            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            cv2.imwrite(str(path), image[: 40 + index])
+    finished = run_script("train.py", *small_settings)
+    assert finished.code == 0, finished.err
+    assert "64 x 64 px, " in finished.out
+    assert " and 4 other sizes, masks 0/255" in finished.out

@@ -27,7 +27,10 @@ class Split(NamedTuple):
 
     def describe(self, edge_width: int) -> str:
         """Counts, sizes and how masks and edges were read, in one line."""
-        sizes = ", ".join(f"{height} x {width} px" for height, width in self.scan.sizes)
+        common = self.scan.sizes.most_common(3)
+        sizes = ", ".join(f"{height} x {width} px" for (height, width), _ in common)
+        if len(self.scan.sizes) > len(common):
+            sizes += f" and {len(self.scan.sizes) - len(common)} other sizes"
         num_edges = sum(entry.edge is not None for entry in self.slices)
         edges = f"edges from mask_ on {num_edges}, " if num_edges else ""
         if num_edges < len(self.slices):
@@ -69,11 +72,16 @@ def build_training_data(config: Config, runtime: Runtime) -> TrainingData:
     """Look through both splits, print what they hold, and set up their loaders.
 
     Raises:
-        UserError: A file is unfit, or a patient stands in both splits.
+        UserError: A file is unfit, a patient stands in both splits, or no epoch could be scored.
     """
     train, val = (open_split(config.data, name) for name in ("train", "val"))
     if not config.data.allow_patient_overlap:
         check_patients({"train": train.slices, "val": val.slices})
+    if config.evaluation.empty_target == "nan" and not any(val.scan.has_lesion):
+        raise UserError(
+            f"{Path(config.data.root) / 'val'}: no slice has a lesion, so with "
+            "evaluation.empty_target=nan no epoch has a Dice; add lesions, or take one or zero"
+        )
     for split in (train, val):
         print(split.describe(config.data.edge_width))
     sampler = SeededSampler(len(train.slices), config.training.seed)

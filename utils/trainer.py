@@ -63,7 +63,25 @@ class Trainer:
             return "no epoch was finished"
         return f"{self.folder.last} holds epoch {self.saved_epoch}"
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last epoch, or the end of early stopping's patience, is reached."""
+        state = self.state
+        return state.epoch >= self.config.training.epochs or state.stopping.should_stop
+
     def run(self) -> None:
+        """Fit the network and keep the record; a finished run stays as it is."""
+        if self.is_finished:
+            print(f"{self.folder.path}: finished before; a larger training.epochs goes on")
+        else:
+            self.fit_and_record()
+        print(
+            f"best validation Dice {100 * self.state.stopping.best:.2f} % in epoch "
+            f"{self.state.best_epoch} of {self.state.epoch}\n"
+            f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
+        )
+
+    def fit_and_record(self) -> None:
         """Fit the network; write configuration, run info, TensorBoard events and checkpoints."""
         info = collect_run_info(self.state.model, self.runtime)
         print(describe_run_info(info))
@@ -85,16 +103,11 @@ class Trainer:
             "train_seconds": round(time.perf_counter() - start, 1),
         }
         write_json(self.folder.run_info, info)
-        print(
-            f"best validation Dice {100 * self.state.stopping.best:.2f} % in epoch "
-            f"{self.state.best_epoch} of {self.state.epoch}\n"
-            f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
-        )
 
     def fit(self) -> None:
         """Epoch by epoch, until the last one or early stopping."""
         state, num_epochs = self.state, self.config.training.epochs
-        while state.epoch < num_epochs and not state.stopping.should_stop:
+        while not self.is_finished:
             state.epoch += 1
             # Seeded per epoch: a resumed run draws the numbers of an uninterrupted one.
             seed_everything(self.config.training.seed * 1_000_003 + state.epoch)
