@@ -1,10 +1,13 @@
 """Edge targets from masks."""
 
-import cv2
-import numpy as np
+from functools import reduce
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 
-def edge_of_mask(mask: np.ndarray, width: int) -> np.ndarray:
+def edge_of_mask(mask: Tensor, width: int) -> Tensor:
     """The lesion's boundary: morphological gradient, dilation minus erosion.
 
     The papers' edge maps come from an edge detector that neither of them states in full; the
@@ -12,11 +15,25 @@ def edge_of_mask(mask: np.ndarray, width: int) -> np.ndarray:
     element of width + 1 px gives a line of `width` px; the frame of the image is no edge.
 
     Args:
-        mask: (H, W) uint8, 0 or 1.
+        mask: (H, W) uint8, 0 or 1, on any device.
         width: Width of the line in px, at least 1.
 
     Returns:
         (H, W) uint8, 0 or 1; empty for an empty mask.
     """
-    element = np.ones((width + 1, width + 1), np.uint8)
-    return cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, element)
+    # A window holds an edge where it holds lesion and background; outside the image is neither.
+    lesion, background = _dilate(torch.stack([mask, 1 - mask]), width + 1)
+    return lesion & background
+
+
+def _dilate(masks: Tensor, size: int) -> Tensor:
+    """Largest value in a square window of `size` px; an even one reaches further up and left.
+
+    Shifted views instead of max_pool2d, which takes no uint8 and is 30 times slower on a CPU.
+    """
+    before, after = size // 2, size - 1 - size // 2
+    for dim, sides in ((1, (0, 0, before, after)), (2, (before, after))):
+        padded = F.pad(masks, sides)
+        views = [padded.narrow(dim, shift, masks.shape[dim]) for shift in range(size)]
+        masks = reduce(torch.maximum, views)
+    return masks

@@ -35,13 +35,16 @@ def z_score(image: Tensor) -> Tensor:
     """Zero mean and unit deviation per slice (section 4.1); a constant slice becomes 0."""
     deviation = image.std(correction=0)
     # Resizing leaves a constant slice constant to rounding only, which must not be blown up.
-    if deviation <= 1e-5 * image.abs().max():
-        return torch.zeros_like(image)
-    return (image - image.mean()) / deviation
+    is_constant = deviation <= 1e-5 * image.abs().max()
+    # where: an if would make the CPU wait for a GPU
+    return torch.where(is_constant, 0.0, (image - image.mean()) / deviation)
 
 
 class SliceTransform:
     """Resize image and masks jointly, augment, z-score the image.
+
+    The two steps may run in different places: `resize` in a loader's process, `finish` on the
+    network's device. Random numbers come from torch's CPU generator wherever that is.
 
     Args:
         image_size: (H, W) of the network's input. Images are resized bilinearly with
@@ -53,7 +56,8 @@ class SliceTransform:
         self, image_size: tuple[int, int], augmentation: Augmentation | None = None
     ) -> None:
         self.augmentation = augmentation or Augmentation()
-        steps: list[v2.Transform] = [v2.Resize(image_size, antialias=True)]
+        self._resize = v2.Resize(image_size, antialias=True)
+        steps: list[v2.Transform] = []
         settings = self.augmentation
         if settings.horizontal_flip:
             steps.append(v2.RandomHorizontalFlip(settings.horizontal_flip))
@@ -66,7 +70,7 @@ class SliceTransform:
                     interpolation=v2.InterpolationMode.BILINEAR,
                 )
             )
-        self.geometry = v2.Compose(steps)
+        self._move = v2.Compose(steps) if steps else None
 
     def __call__(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Transform one slice.
@@ -78,11 +82,18 @@ class SliceTransform:
         Returns:
             The z-scored image (1, h, w) and the masks (M, h, w).
         """
+        return self.finish(*self.resize(image, masks))
+
+    def resize(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The first step: grey levels from 0 (1, h, w) and masks (M, h, w) at the new size."""
         # What an affine change leaves open is filled with 0: the darkest level, air.
-        image = image - image.min()
-        image, masks = self.geometry(tv_tensors.Image(image), tv_tensors.Mask(masks))
-        image = self._change_intensity(z_score(image.as_subclass(Tensor)))
-        return image, masks.as_subclass(Tensor)
+        return _apply(self._resize, image - image.min(), masks)
+
+    def finish(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The second step, of what `resize` gave: random changes and the z-score."""
+        if self._move:
+            image, masks = _apply(self._move, image, masks)
+        return self._change_intensity(z_score(image)), masks
 
     def _change_intensity(self, image: Tensor) -> Tensor:
         """Contrast, brightness, noise; after the z-score, which would undo the first two."""
@@ -92,8 +103,14 @@ class SliceTransform:
         if settings.brightness:
             image = image + settings.brightness * _uniform()
         if settings.noise:
-            image = image + settings.noise * torch.randn_like(image)
+            image = image + settings.noise * torch.randn(image.shape).to(image.device)
         return image
+
+
+def _apply(transform: v2.Transform, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Image and masks through one geometric change: bilinear the one, nearest the others."""
+    image, masks = transform(tv_tensors.Image(image), tv_tensors.Mask(masks))
+    return image.as_subclass(Tensor), masks.as_subclass(Tensor)
 
 
 def _uniform() -> float:

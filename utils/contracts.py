@@ -1,5 +1,6 @@
 """The two shapes that every network, loss, dataset and metric agrees on: SegOutput and Batch."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypedDict
 
 import torch
@@ -22,6 +23,34 @@ class SegOutput(NamedTuple):
     lung: torch.Tensor | None = None
     maps: dict[str, torch.Tensor] = {}  # noqa: RUF012 - a NamedTuple default; nobody mutates it
 
+    def apply(self, function: Callable[[torch.Tensor], torch.Tensor]) -> "SegOutput":
+        """The function on every map."""
+        return SegOutput(
+            mask=function(self.mask),
+            edge=tuple(map(function, self.edge)),
+            semantic=tuple(map(function, self.semantic)),
+            lung=None if self.lung is None else function(self.lung),
+            maps={name: function(value) for name, value in self.maps.items()},
+        )
+
+    def logits(self) -> list[torch.Tensor]:
+        """Mask, edge, semantic and lung logits, those that there are, in this order."""
+        return [self.mask, *self.edge, *self.semantic, *([] if self.lung is None else [self.lung])]
+
+    @staticmethod
+    def join(outputs: "Sequence[SegOutput]") -> "SegOutput":
+        """The outputs of the parts of a batch as the batch's, without inner maps."""
+        joined = iter(
+            [torch.cat(parts) for parts in zip(*(o.logits() for o in outputs), strict=True)]
+        )
+        first = outputs[0]
+        return SegOutput(
+            mask=next(joined),
+            edge=tuple(next(joined) for _ in first.edge),
+            semantic=tuple(next(joined) for _ in first.semantic),
+            lung=None if first.lung is None else next(joined),
+        )
+
 
 class Batch(TypedDict):
     """What every dataset yields, collated.
@@ -32,6 +61,8 @@ class Batch(TypedDict):
         edge: (B, 1, H, W) float32, 0 or 1.
         lung: (B, 1, H, W) float32, 0 or 1; all 0 where has_lung is False.
         has_lung: (B,) bool, whether the case comes with a lung mask.
+        is_padding: (B,) bool, True on a slice that only keeps a process in step with the others;
+            it has no part in loss or score.
         name: File stem of each slice.
         patient: Patient of each slice.
     """
@@ -41,5 +72,6 @@ class Batch(TypedDict):
     edge: torch.Tensor
     lung: torch.Tensor
     has_lung: torch.Tensor
+    is_padding: torch.Tensor
     name: list[str]
     patient: list[str]

@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import Subset
 
-from datasets.loader import create_loader
-from utils.builders import Split, build_dataset
+from datasets.loader import SliceKey, create_loader
 from utils.config import Config
 from utils.engine import predict
 from utils.figures import save_overlay
+from utils.loaders import Split, build_dataset
 from utils.runtime import Runtime
 
 _CASES_EACH = 3
@@ -67,8 +66,8 @@ def save_overlays(
         for old in folder.glob(f"{label}_[0-9]_*.png"):
             old.unlink()
     picked = pick_cases(rows)
-    cases = Subset(build_dataset(config.data, split, augment=False), list(picked.values()))
-    loader = create_loader(cases, batch_size=1, num_workers=0)
+    dataset = build_dataset(config.data, split, augment=False)
+    loader = create_loader(dataset, [[SliceKey(i)] for i in picked.values()], num_workers=0)
     for label, (batch, output) in zip(picked, predict(network, loader, runtime), strict=True):
         row = rows[picked[label]]
         save_overlay(

@@ -1,7 +1,9 @@
-"""Edges from masks, by hand."""
+"""Edges from masks, by hand and against OpenCV."""
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from datasets.edges import edge_of_mask
 
@@ -35,38 +37,51 @@ CASES = {
 }  # fmt: skip
 
 
-def drawn(rows: list[str]) -> np.ndarray:
-    return np.array([[pixel == "#" for pixel in row] for row in rows], np.uint8)
+def drawn(rows: list[str]) -> torch.Tensor:
+    return torch.tensor([[pixel == "#" for pixel in row] for row in rows], dtype=torch.uint8)
 
 
 @pytest.mark.parametrize(("mask", "width", "edge"), CASES.values(), ids=CASES)
 def test_edges_equal_those_worked_by_hand(mask: list[str], width: int, edge: list[str]) -> None:
     found = edge_of_mask(drawn(mask), width)
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, drawn(edge))
+    assert found.dtype == torch.uint8
+    assert found.tolist() == drawn(edge).tolist()
+
+
+@pytest.mark.parametrize("width", range(1, 10))
+@pytest.mark.parametrize("shape", [(64, 64), (33, 20), (5, 7), (1, 1)])
+def test_edges_equal_opencvs_morphological_gradient(width: int, shape: tuple[int, int]) -> None:
+    generator = np.random.default_rng(width)
+    element = np.ones((width + 1, width + 1), np.uint8)
+    for smoothing in (0.5, 2, 5):
+        noise = cv2.GaussianBlur(generator.normal(size=shape), (0, 0), smoothing)
+        mask = (noise > 0).astype(np.uint8)
+        expected = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, element)
+        found = edge_of_mask(torch.from_numpy(mask), width)
+        np.testing.assert_array_equal(found.numpy(), expected)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 @pytest.mark.parametrize("value", [0, 1])
 def test_an_empty_and_a_full_mask_have_no_edge(width: int, value: int) -> None:
-    assert not edge_of_mask(np.full((7, 9), value, np.uint8), width).any()
+    assert not edge_of_mask(torch.full((7, 9), value, dtype=torch.uint8), width).any()
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5])
 def test_a_straight_boundary_is_as_wide_as_asked_for(width: int) -> None:
-    mask = np.zeros((12, 20), np.uint8)
+    mask = torch.zeros(12, 20, dtype=torch.uint8)
     mask[:, 10:] = 1
-    for straight in (mask, 1 - mask, mask.T.copy()):
+    for straight in (mask, 1 - mask, mask.T):
         edge = edge_of_mask(straight, width)
         along = edge if straight.shape == (12, 20) else edge.T
         assert along.sum(1).tolist() == [width] * 12
-        columns = np.flatnonzero(along.any(0))
+        columns = along.any(0).nonzero().float()
         # centred on the boundary between columns 9 and 10, to half a px
         assert abs(columns.mean() - 9.5) <= 0.5
 
 
 def test_the_mask_is_left_as_it_is() -> None:
     mask = drawn([" ## ", " ## ", "    "])
-    before = mask.copy()
+    before = mask.clone()
     edge_of_mask(mask, 2)
-    np.testing.assert_array_equal(mask, before)
+    assert torch.equal(mask, before)

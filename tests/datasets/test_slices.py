@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from datasets.edges import edge_of_mask
+from datasets.loader import SliceKey
 from datasets.pairing import find_slices
-from datasets.slices import SliceDataset, scan_slices
+from datasets.scan import scan_slices
+from datasets.slices import SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 from utils.errors import UserError
 
 SHAPE = (48, 40)
-KEYS = ["image", "mask", "edge", "lung", "has_lung", "name", "patient"]
+KEYS = ["image", "mask", "edge", "lung", "has_lung", "is_padding", "name", "patient"]
 AUGMENTATION = Augmentation(
     horizontal_flip=0.5, rotation=20, translation=0.1, scale=0.1, brightness=0.2, noise=0.1
 )
@@ -177,7 +179,7 @@ def test_an_item_has_the_same_form_whatever_files_there_are(
         write(tmp_path, "p1_z007", mask_=255 * EDGE)
     dataset = open_dataset(tmp_path, (32, 64), augmentation)
     assert len(dataset) == 1
-    item = dataset[0, 11]
+    item = dataset[SliceKey(0, 11)]
     assert list(item) == KEYS
     for key in ("image", "mask", "edge", "lung"):
         assert (item[key].shape, item[key].dtype) == ((1, 32, 64), torch.float32)
@@ -185,6 +187,8 @@ def test_an_item_has_the_same_form_whatever_files_there_are(
     assert item["edge"].unique().tolist() == [0, 1]
     assert item["lung"].unique().tolist() == ([0, 1] if has_lung else [0])
     assert item["has_lung"] is has_lung
+    assert item["is_padding"] is False
+    assert dataset[SliceKey(0, 11, is_padding=True)]["is_padding"] is True
     assert (item["name"], item["patient"]) == ("p1_z007", "p1")
     if augmentation is None:
         assert item["image"].mean().item() == pytest.approx(0, abs=1e-5)
@@ -219,9 +223,9 @@ def test_an_edge_is_derived_after_the_transform(edge_width: int, tmp_path: Path)
     augmentation = Augmentation(rotation=30, scale=0.2)
     dataset = open_dataset(tmp_path, (96, 64), augmentation, edge_width=edge_width)
     for seed in range(4):
-        item = dataset[0, seed]
-        mask = item["mask"][0].numpy().astype(np.uint8)
-        np.testing.assert_array_equal(item["edge"][0].numpy(), edge_of_mask(mask, edge_width))
+        item = dataset[SliceKey(0, seed)]
+        mask = item["mask"][0].to(torch.uint8)
+        assert torch.equal(item["edge"][0], edge_of_mask(mask, edge_width).float())
 
 
 @pytest.mark.parametrize("shift", [0, 8])
@@ -236,11 +240,11 @@ def test_16_bit_images_keep_their_grey_levels(shift: int, tmp_path: Path) -> Non
 
 def test_one_seed_gives_one_item_and_another_seed_another(tmp_path: Path) -> None:
     dataset = open_dataset(write_masks(tmp_path, MASK, EDGE), augmentation=AUGMENTATION)
-    first = dataset[0, 5]
+    first = dataset[SliceKey(0, 5)]
     torch.manual_seed(99)  # what came before does not matter
-    dataset[1, 6]
-    assert_equal(dataset[0, 5], first)
-    other = dataset[0, 6]
+    dataset[SliceKey(1, 6)]
+    assert_equal(dataset[SliceKey(0, 5)], first)
+    other = dataset[SliceKey(0, 6)]
     assert not torch.equal(other["image"], first["image"])
     assert not torch.equal(other["mask"], first["mask"])
 
@@ -249,7 +253,7 @@ def test_a_seeded_item_leaves_every_global_generator_alone(tmp_path: Path) -> No
     dataset = open_dataset(write_masks(tmp_path, MASK), augmentation=AUGMENTATION)
     torch.manual_seed(1)
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    dataset[0, 5]
+    dataset[SliceKey(0, 5)]
     assert torch.equal(states[0], torch.get_rng_state())
     np.testing.assert_array_equal(states[1], np.random.get_state()[1])
     assert states[2] == random.getstate()
@@ -260,11 +264,11 @@ def test_a_seeded_item_leaves_the_gpus_generator_alone(tmp_path: Path) -> None:
     dataset = open_dataset(write_masks(tmp_path, MASK), augmentation=AUGMENTATION)
     torch.cuda.manual_seed(1)
     state = torch.cuda.get_rng_state()
-    dataset[0, 5]
+    dataset[SliceKey(0, 5)]
     assert torch.equal(state, torch.cuda.get_rng_state())
 
 
 def test_without_augmentation_the_seed_does_not_matter(tmp_path: Path) -> None:
     dataset = open_dataset(write_masks(tmp_path, MASK), image_size=(32, 32))
-    assert_equal(dataset[0], dataset[0, 5])
-    assert_equal(dataset[0, 5], dataset[0, 6])
+    assert_equal(dataset[0], dataset[SliceKey(0, 5)])
+    assert_equal(dataset[SliceKey(0, 5)], dataset[SliceKey(0, 6)])

@@ -1,0 +1,71 @@
+"""A look through a split: how its masks are written, and whether every file is fit."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from datasets.pairing import SliceFiles
+from datasets.stored import SliceLook, read_slices
+from utils.errors import UserError
+
+
+class MaskEncoding(NamedTuple):
+    """How a data set writes its masks: the grey values of the lesion, and a name for the log."""
+
+    lesion_values: tuple[int, ...]
+    name: str
+
+
+class SliceScan(NamedTuple):
+    """What a look at every file of a split found."""
+
+    encoding: MaskEncoding
+    has_lesion: tuple[bool, ...]
+    sizes: Counter[tuple[int, int]]
+
+
+def scan_slices(
+    slices: Sequence[SliceFiles],
+    lesion_values: Sequence[int] | None = None,
+    looks: Sequence[SliceLook] | None = None,
+) -> SliceScan:
+    """Look through every file of a split, so that a bad one stops the run before it starts.
+
+    Args:
+        slices: The files.
+        lesion_values: Grey values that mean lesion; None recognises 0/1 and 0/255.
+        looks: What datasets.cache found in the files; None reads them once.
+
+    Raises:
+        UserError: A file is damaged, sizes of a pair differ, or a mask holds unexpected values.
+    """
+    if looks is None:
+        looks = [look for _, look in read_slices(slices)]
+    encoding = _recognise(lesion_values, slices, looks)
+    has_lesion = tuple(not look.mask_values.isdisjoint(encoding.lesion_values) for look in looks)
+    return SliceScan(encoding, has_lesion, Counter(look.size for look in looks))
+
+
+def _recognise(
+    lesion_values: Sequence[int] | None, slices: Sequence[SliceFiles], looks: Sequence[SliceLook]
+) -> MaskEncoding:
+    """The encoding that explains all values of a split's masks."""
+    values = set().union(*(look.mask_values for look in looks))
+    if lesion_values is not None:
+        known = MaskEncoding(tuple(lesion_values), f"lesion = {list(lesion_values)}")
+        unexpected = values - {0} - set(lesion_values)
+        hint = "list every lesion value in data.lesion_values"
+    else:
+        known = MaskEncoding((1,), "0/1") if values <= {0, 1} else MaskEncoding((255,), "0/255")
+        unexpected = values - {0, *known.lesion_values}
+        hint = "store 0/1 or 0/255, or name the lesion's values, data.lesion_values=[1,2,3]"
+    if unexpected:
+        culprit = next(
+            files.mask
+            for files, look in zip(slices, looks, strict=True)
+            if look.mask_values & unexpected
+        )
+        listed = ", ".join(map(str, sorted(unexpected)[:8]))
+        more = f" and {len(unexpected) - 8} more" if len(unexpected) > 8 else ""
+        raise UserError(f"{culprit}: unexpected mask values {listed}{more}; {hint}")
+    return known

@@ -1,0 +1,68 @@
+"""Slices as their files hold them, and what a look at one finds."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets.image_io import read_gray
+from datasets.pairing import SliceFiles
+from utils.errors import UserError
+
+_READ_AHEAD = 32  # slices; bounds the memory of a pass over a split of any length
+
+
+class StoredSlice(NamedTuple):
+    """The arrays of one slice, each (H, W) uint8 or uint16; edge and lung None without a file."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    edge: np.ndarray | None
+    lung: np.ndarray | None
+
+
+class SliceLook(NamedTuple):
+    """Height and width of a slice in px, and the grey values of its mask."""
+
+    size: tuple[int, int]
+    mask_values: frozenset[int]
+
+
+def read_slice(files: SliceFiles) -> StoredSlice:
+    """Decode the files of one slice.
+
+    Raises:
+        UserError: A file is damaged, or sizes differ.
+    """
+    image = read_gray(files.image)
+    others = [read_gray(path) if path else None for path in (files.mask, files.edge, files.lung)]
+    for path, other in zip((files.mask, files.edge, files.lung), others, strict=True):
+        if other is not None and other.shape != image.shape:
+            raise UserError(
+                f"{path}: {other.shape[0]} x {other.shape[1]} px, but {files.image} has "
+                f"{image.shape[0]} x {image.shape[1]} px; both must have the same size"
+            )
+    return StoredSlice(image, *others)
+
+
+def read_slices(slices: Sequence[SliceFiles]) -> Iterator[tuple[StoredSlice, SliceLook]]:
+    """Decode slices in their order, a few ahead in threads.
+
+    Raises:
+        UserError: A file is damaged, or sizes of a pair differ.
+    """
+    with ThreadPoolExecutor() as pool:
+        pending = deque()
+        for files in slices:
+            pending.append(pool.submit(_read_and_look, files))
+            if len(pending) > _READ_AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _read_and_look(files: SliceFiles) -> tuple[StoredSlice, SliceLook]:
+    stored = read_slice(files)
+    return stored, SliceLook(stored.image.shape, frozenset(np.unique(stored.mask).tolist()))

@@ -1,0 +1,158 @@
+"""Where a cache cannot be kept, or is made twice at once, a run goes on unharmed."""
+
+import errno
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datasets.cache import open_cache
+from datasets.cache_file import SliceCache
+from datasets.pairing import SliceFiles, find_slices
+from datasets.scan import scan_slices
+from datasets.stored import SliceLook, read_slice
+from utils.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home_cache"))
+    return tmp_path / "home_cache"
+
+
+def open_train(root: Path, limit_mib: int = 1) -> tuple[list[SliceLook], SliceCache | None]:
+    return open_cache(root, "train", find_slices(root, "train"), limit_mib)
+
+
+def kept(root: Path) -> list[Path]:
+    """All files under a folder for caches."""
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def assert_holds(cache: SliceCache, slices: list[SliceFiles]) -> None:
+    """The cache gives every slice as its files do."""
+    for index, files in enumerate(slices):
+        for one, other in zip(cache.read(index), read_slice(files), strict=True):
+            assert one is other is None or np.array_equal(one, other)
+
+
+def test_a_root_that_cannot_be_written_is_cached_in_the_users_folder(
+    mixed_root: Path,
+    mixed_slices: list[SliceFiles],
+    user_cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    num_decoded: Callable[[], int],
+) -> None:
+    (mixed_root / ".cache").write_text("a file where the folder should be")
+    _, cache = open_train(mixed_root)
+    assert_holds(cache, mixed_slices)
+    (path,) = kept(user_cache)
+    assert path.parent.parent == user_cache / "cosupervision"
+    num_decoded()
+    open_train(mixed_root)
+    assert num_decoded() == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_without_any_folder_the_run_goes_on_after_one_warning(
+    mixed_root: Path,
+    mixed_slices: list[SliceFiles],
+    user_cache: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for path in (mixed_root / ".cache", user_cache):
+        path.write_text("a file where the folder should be")
+    looks, cache = open_train(mixed_root)
+    assert cache is None
+    assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("warning: data.cache_mib: no cache of train could be written (")
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_nothing_behind(
+    mixed_root: Path,
+    mixed_slices: list[SliceFiles],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    looks, cache = open_train(mixed_root)
+    assert cache is None
+    assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert kept(mixed_root / ".cache") == []
+
+
+def test_a_write_that_fails_midway_leaves_nothing_behind(
+    mixed_root: Path, mixed_slices: list[SliceFiles], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # bytes; all slices have more
+    try:
+        looks, cache = open_train(mixed_root)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert cache is None
+    assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    assert "File too large" in capsys.readouterr().out
+    assert kept(mixed_root / ".cache") == []
+    assert open_train(mixed_root)[1] is not None
+
+
+def test_a_bad_slice_stops_the_run_and_leaves_nothing_behind(mixed_root: Path) -> None:
+    path = mixed_root / "train/image/p4_z000.tif"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match=r"p4_z000\.tif"):
+        open_train(mixed_root)
+    assert kept(mixed_root / ".cache") == []
+    path.write_bytes(data)
+    assert open_train(mixed_root)[1] is not None
+
+
+def test_a_draft_goes_when_its_process_is_long_dead_and_stays_before(mixed_root: Path) -> None:
+    folder = mixed_root / ".cache"
+    folder.mkdir()
+    fresh, old = folder / "train-a.cache.1.tmp", folder / "train-b.cache.2.tmp"
+    for path in (fresh, old):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    open_train(mixed_root)
+    assert fresh in kept(folder)
+    assert old not in kept(folder)
+
+
+@pytest.mark.parametrize("limits", [(1, 1, 1, 1), (1, 2, 3, 4)], ids=["alike", "different"])
+def test_builders_at_the_same_time_do_not_hurt_each_other(
+    limits: tuple[int, ...], mixed_root: Path, mixed_slices: list[SliceFiles]
+) -> None:
+    opened: list[tuple[list[SliceLook], SliceCache | None]] = []
+    start = threading.Barrier(len(limits))
+
+    def build(limit_mib: int) -> None:
+        start.wait()
+        opened.append(open_train(mixed_root, limit_mib))
+
+    threads = [threading.Thread(target=build, args=(limit,)) for limit in limits]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == len(limits)
+    for looks, cache in opened:
+        assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+        # Builders of another limit may remove a cache, even before it is opened.
+        assert cache is not None or len(set(limits)) > 1
+        if cache is not None:
+            assert_holds(cache, mixed_slices)
+    assert [path.suffix for path in kept(mixed_root / ".cache")] in ([".cache"], [])
+    assert_holds(open_train(mixed_root)[1], mixed_slices)
