@@ -5,6 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from losses.shared_batch import sum_over_processes
 from utils.contracts import Batch, SegOutput
 from utils.errors import UserError
 
@@ -12,7 +13,12 @@ Reduction = Literal["batch", "image"]
 
 
 def dice_loss(
-    logits: Tensor, target: Tensor, *, reduction: Reduction = "batch", smooth: float = 1.0
+    logits: Tensor,
+    target: Tensor,
+    *,
+    reduction: Reduction = "batch",
+    smooth: float = 1.0,
+    shared: bool = False,
 ) -> Tensor:
     """Soft Dice loss of one sigmoid map, 1 - (2 sum p t + s) / (sum p + sum t + s).
 
@@ -26,6 +32,8 @@ def dice_loss(
         reduction: "batch" sums over batch and pixels before the ratio (as released); "image" takes
             the ratio per image and the mean over images.
         smooth: s in pixels, above 0.
+        shared: The batch is spread over the processes of a job: sums and means run over all of
+            them, so that every process gets the whole batch's loss. A share may be empty.
 
     Returns:
         A float32 scalar in [0, 1); computed in float32 (float64 for float64 logits) whatever the
@@ -40,9 +48,20 @@ def dice_loss(
         dtype = torch.promote_types(logits.dtype, torch.float32)
         prob, target = torch.sigmoid(logits.to(dtype)), target.to(dtype)
         dims = tuple(range(logits.ndim)) if reduction == "batch" else tuple(range(1, logits.ndim))
-        overlap = (prob * target).sum(dim=dims)
-        total = prob.sum(dim=dims) + target.sum(dim=dims)
-        return (1 - (2 * overlap + smooth) / (total + smooth)).mean()
+        sums = torch.stack([(prob * target).sum(dim=dims), (prob + target).sum(dim=dims)])
+        if shared and reduction == "batch":
+            sums = sum_over_processes(sums)
+        overlap, total = sums
+        loss = 1 - (2 * overlap + smooth) / (total + smooth)
+        if shared and reduction == "image":
+            return _mean_over_processes(loss)
+        return loss.mean()
+
+
+def _mean_over_processes(values: Tensor) -> Tensor:
+    """Mean of the values of all processes, each of which holds some or none."""
+    total, count = sum_over_processes(torch.stack([values.sum(), values.new_tensor(len(values))]))
+    return total / count.detach()
 
 
 def check_dice_args(reduction: str, smooth: float) -> None:
@@ -70,5 +89,11 @@ class DiceLoss(nn.Module):
 
     def forward(self, output: SegOutput, batch: Batch) -> dict[str, Tensor]:
         """The term mask, and total, its equal."""
-        loss = dice_loss(output.mask, batch["mask"], reduction=self.reduction, smooth=self.smooth)
+        loss = dice_loss(
+            output.mask,
+            batch["mask"],
+            reduction=self.reduction,
+            smooth=self.smooth,
+            shared=self.training,
+        )
         return {"mask": loss, "total": loss}

@@ -87,4 +87,10 @@ class JointLoss(nn.Module):
         return torch.stack(losses).sum()
 
     def _dice(self, logits: Tensor, target: Tensor) -> Tensor:
-        return dice_loss(logits, target, reduction=self.reduction, smooth=self.smooth)
+        return dice_loss(
+            logits,
+            target,
+            reduction=self.reduction,
+            smooth=self.smooth,
+            shared=self.training,
+        )

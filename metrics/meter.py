@@ -64,6 +64,17 @@ class Meter:
         """
         return [dict(row) for row in self._rows]
 
+    def cases(self) -> list[tuple[dict[str, Any], tuple[int, ...]]]:
+        """What is known of each case, as plain values: its row and its counts."""
+        counts = [tuple(map(int, counts)) for counts in self._confusions]
+        return list(zip(self._rows, counts, strict=True))
+
+    def add_cases(self, cases: Iterable[tuple[dict[str, Any], tuple[int, ...]]]) -> None:
+        """Take over what another meter of the same settings knows, in another process, say."""
+        for row, counts in cases:
+            self._rows.append(row)
+            self._confusions.append(Confusion(*counts))
+
     def update(
         self, prob: NDArray[np.floating], target: NDArray[np.bool_], name: str, patient: str
     ) -> None:

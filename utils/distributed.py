@@ -1,0 +1,136 @@
+"""The processes of one training job, started by torchrun, and what they tell each other."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from io import BytesIO
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+T = TypeVar("T")
+# Longer than any pause between two steps (a cache that is built, pictures that are drawn).
+_TIMEOUT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those of the job; one process alone is a world of size 1.
+
+    The collective calls must be made by every process in the same order. They carry plain values
+    through the CPU (gloo), also where the network's gradients travel between GPUs (nccl).
+
+    Attributes:
+        rank: Number of this process, from 0; rank 0 alone writes files.
+        size: Number of processes.
+        local_rank: Number of this process on its machine, which is its GPU's.
+        job: Which torchrun started this process, on which machine; None without torchrun. It
+            stays the same when torchrun starts its processes again.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    job: str | None = None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files and speaks to the user."""
+        return self.rank == 0
+
+    def barrier(self) -> None:
+        """Wait for every process."""
+        if self.size > 1:
+            dist.barrier()
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Each value summed over the processes, in float64."""
+        if self.size == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(total)
+        return total.tolist()
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process."""
+        return bool(self.sum([float(flag)])[0]) if self.size > 1 else flag
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's value, by rank, on every process; plain values and tensors."""
+        if self.size == 1:
+            return [value]
+        packed: list[Any] = [None] * self.size
+        dist.all_gather_object(packed, _pack(value))
+        return [_unpack(value) for value in packed]
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What the function gives in the main process; plain values and tensors."""
+        if self.size == 1:
+            return make()
+        packed = [_pack(make()) if self.is_main else None]
+        dist.broadcast_object_list(packed)
+        return _unpack(packed[0])
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every process the main one's running statistics."""
+        if self.size > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, 0)
+
+    @contextmanager
+    def first_on_machine(self) -> Iterator[None]:
+        """Let the first process of each machine through the block before the others."""
+        if self.local_rank != 0:
+            self.barrier()
+        yield
+        if self.local_rank == 0:
+            self.barrier()
+
+
+def join_world(use_cuda: bool) -> World:
+    """Find the other processes of a job that torchrun started; alone without torchrun.
+
+    Args:
+        use_cuda: Whether the networks live on GPUs: gradients then travel by nccl, else by gloo.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    job = f"{socket.gethostname()} {os.getppid()}" if "TORCHELASTIC_RUN_ID" in os.environ else None
+    if size == 1:
+        return World(job=job)
+    local_rank = int(os.environ["LOCAL_RANK"])
+    if use_cuda:
+        torch.cuda.set_device(local_rank)
+    store, rank, size = next(dist.rendezvous("env://", timeout=_TIMEOUT))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if use_cuda else "gloo",
+        # torchrun's store outlives a restart: an address from before would lead to a dead process.
+        store=dist.PrefixStore(f"start{restarts}", store),
+        rank=rank,
+        world_size=size,
+        timeout=_TIMEOUT,
+    )
+    return World(rank, size, local_rank, job)
+
+
+def leave_world() -> None:
+    """Part from the other processes, where there are any."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _pack(value: Any) -> bytes:
+    """Plain values and tensors as a checkpoint's bytes."""
+    stream = BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+def _unpack(packed: bytes) -> Any:
+    """What was packed; on the CPU."""
+    return torch.load(BytesIO(packed), map_location="cpu", weights_only=True)
