@@ -3,6 +3,7 @@
 import os
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,19 @@ from torch import nn
 
 from utils.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
+_READABLE_FORMATS = (1, 2)  # 1 knew no position within an epoch; its weights load as ever
 
 
-def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, content: Mapping[str, Any], keep_previous: bool = False) -> None:
     """Write a checkpoint under a temporary name, then rename it over the old one.
+
+    At every moment `path` is either the old file or the new one, whole and on the disk.
 
     Args:
         path: The file.
         content: Tensors and plain types, so that it loads with weights_only=True.
+        keep_previous: Keep the old file as previous_path(path).
 
     Raises:
         UserError: The disk is full or read-only; the old file is untouched.
@@ -31,11 +36,38 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
             torch.save({"format": FORMAT, **content}, stream)
             stream.flush()
             os.fsync(stream.fileno())
+        if keep_previous and path.exists():
+            _keep(path, previous_path(path))
         os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); make room") from error
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}: cannot be written ({reason}); make room on the disk") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def previous_path(path: Path) -> Path:
+    """Where the checkpoint before the last one is kept: last.pt gives last.previous.pt."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def load_latest_checkpoint(path: Path) -> dict[str, Any]:
+    """The checkpoint, or, with a warning, the one before it where the file is damaged or gone.
+
+    Raises:
+        UserError: Neither can be read; tells why not the first.
+    """
+    try:
+        return load_checkpoint(path)
+    except UserError as error:
+        previous = previous_path(path)
+        try:
+            content = load_checkpoint(previous)
+        except UserError:
+            raise error from None
+        print(f"warning: {error}; going on from the one before, {previous.name}")
+        return content
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -48,6 +80,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; train.py writes best.pt and last.pt")
     try:
+        _check_sums(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of foreign pickle protocols: they are refused below
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -55,9 +88,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: refused, it holds more than tensors and plain values (or is no checkpoint)"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    # A damaged file can make the decoders raise nearly anything.
+    except Exception as error:
         raise UserError(f"{path}: truncated or damaged; take another copy of it") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in _READABLE_FORMATS:
         raise UserError(f"{path}: not a checkpoint of this project (format {FORMAT})")
     return content
 
@@ -78,3 +112,35 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], path: Path) -> None
             f"unknown, {len(other)} of another shape, such as {first}); check model.name and args"
         )
     model.load_state_dict(dict(state))
+
+
+def _check_sums(path: Path) -> None:
+    """Compare every record with its checksum, which torch.load leaves unread."""
+    if not zipfile.is_zipfile(path):
+        return  # torch.load says what else it may be
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"record {damaged} differs from its checksum")
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Give a file a second name, so that it stays when its first goes to another."""
+    link = previous.with_name(f".{previous.name}.{os.getpid()}.tmp")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+        os.replace(link, previous)
+    except OSError:  # a file system without links
+        os.replace(path, previous)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a rename on the disk, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

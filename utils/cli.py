@@ -1,15 +1,20 @@
 """The grammar that all entry scripts share, and how they end."""
 
 import argparse
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from utils.config_loader import DEFAULT_CONFIG
-from utils.errors import UserError
+from utils.errors import Interrupted, MachineError, UserError
+from utils.faults import explain
 
+EXIT_MACHINE_ERROR = 1
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+_PATIENCE_S = 3
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,12 +61,41 @@ def add_set_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Call main and end the process: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Call main and end the process.
+
+    Exit codes: 0; 1 where the machine let the run down; 2 for a user's mistake; 128 + signal after
+    a stop on request (130 for Ctrl-C, 143 for SIGTERM).
+    """
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        _end(f"error: {error}", EXIT_USER_ERROR)
+    except MachineError as error:
+        _end(f"error: {error}", EXIT_MACHINE_ERROR)
+    except Interrupted as stop:
+        _end(str(stop), stop.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        _end("interrupted", 128 + signal.SIGINT)
+    except RuntimeError as error:  # another process may be lost before training begins, too
+        explanation = explain(error, Path(), int(os.environ.get("WORLD_SIZE", "1")))
+        if explanation is error:
+            raise
+        _end(f"error: {explanation}", EXIT_MACHINE_ERROR)
+
+
+def _end(line: str, exit_code: int) -> None:
+    """Say why on stderr and leave.
+
+    All processes of a job make the same mistake, and torchrun ends the others as soon as one is
+    gone; so those that do not write wait a little before they speak. They leave without taking
+    leave of each other, which could wait for ever for one that is gone.
+    """
+    rank, size = (int(os.environ.get(key, n)) for key, n in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    if rank > 0:
+        time.sleep(_PATIENCE_S)
+        line = f"process {rank}: {line}"
+    print(line, file=sys.stderr, flush=True)
+    if size > 1:
+        sys.stdout.flush()
+        os._exit(exit_code)
+    sys.exit(exit_code)

@@ -1,4 +1,6 @@
-"""Errors that a user can mend, as opposed to errors in this code."""
+"""How a run can end other than by its own end, as opposed to errors in this code."""
+
+import signal
 
 
 class UserError(ValueError):
@@ -6,3 +8,28 @@ class UserError(ValueError):
 
     The message names the file or the configuration key and says what to do about it.
     """
+
+
+class MachineError(RuntimeError):
+    """The machine let the run down: one clear line, exit code 1.
+
+    A process that was killed, memory that ran out. What the run has saved is whole.
+    """
+
+
+class Interrupted(Exception):  # noqa: N818 - a request that was met, no error
+    """The run was asked to stop, and did so cleanly: exit code 128 + signal, as a shell has it."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:
+        """130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.signal_number
+
+    @property
+    def signal_name(self) -> str:
+        """Such as SIGTERM."""
+        return signal.Signals(self.signal_number).name

@@ -1,0 +1,121 @@
+"""Checkpoint files: whole or not at all, never silently wrong."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from utils.checkpoint import (
+    load_checkpoint,
+    load_latest_checkpoint,
+    previous_path,
+    save_checkpoint,
+)
+from utils.errors import UserError
+
+CONTENT = {"model": {"weight": torch.arange(40.0)}, "epoch": 3, "best": [0.5, None, "dice"]}
+
+
+def is_original(content: dict) -> bool:
+    return (
+        content["epoch"] == 3
+        and content["best"] == [0.5, None, "dice"]
+        and torch.equal(content["model"]["weight"], torch.arange(40.0))
+    )
+
+
+@pytest.fixture
+def last(tmp_path: Path) -> Path:
+    """A checkpoint with the one before it."""
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, CONTENT | {"epoch": 2}, keep_previous=True)
+    save_checkpoint(path, CONTENT, keep_previous=True)
+    return path
+
+
+def test_the_file_before_is_kept_and_nothing_else(last: Path) -> None:
+    assert is_original(load_checkpoint(last))
+    assert load_checkpoint(previous_path(last))["epoch"] == 2
+    save_checkpoint(last, CONTENT | {"epoch": 4}, keep_previous=True)
+    assert load_checkpoint(last)["epoch"] == 4
+    assert is_original(load_checkpoint(previous_path(last)))
+    assert {file.name for file in last.parent.iterdir()} == {"last.pt", "last.previous.pt"}
+
+
+def test_without_links_the_file_before_is_renamed(
+    last: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "links are not supported")
+
+    monkeypatch.setattr("os.link", no_links)
+    save_checkpoint(last, CONTENT | {"epoch": 4}, keep_previous=True)
+    assert load_checkpoint(last)["epoch"] == 4
+    assert is_original(load_checkpoint(previous_path(last)))
+
+
+def test_any_flipped_byte_is_refused_or_harmless(last: Path) -> None:
+    whole, refused = last.read_bytes(), 0
+    for offset in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1 << (offset % 8)
+        last.write_bytes(damaged)
+        try:
+            assert is_original(load_checkpoint(last)), offset
+        except UserError:
+            refused += 1
+    # Padding between records and the dates of the archive carry nothing.
+    assert refused > len(whole) / 4
+
+
+@pytest.mark.parametrize("fraction", [0, 0.1, 0.5, 0.9, 0.999])
+def test_a_cut_file_falls_back_to_the_one_before_with_a_warning(
+    last: Path, fraction: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = last.read_bytes()
+    last.write_bytes(whole[: int(fraction * len(whole))])
+    assert load_latest_checkpoint(last)["epoch"] == 2
+    out = capsys.readouterr().out
+    assert out.startswith(f"warning: {last}: ")
+    assert "last.previous.pt" in out
+    assert len(out.splitlines()) == 1
+
+
+def test_a_file_that_is_gone_falls_back_too(last: Path) -> None:
+    last.unlink()
+    assert load_latest_checkpoint(last)["epoch"] == 2
+
+
+def test_two_damaged_files_are_refused_with_the_first_ones_reason(last: Path) -> None:
+    last.write_bytes(b"")
+    previous_path(last).write_bytes(b"")
+    with pytest.raises(UserError, match=r"last\.pt: "):
+        load_latest_checkpoint(last)
+
+
+_FULL_DISK = """
+import resource, sys, torch
+from pathlib import Path
+from utils.checkpoint import save_checkpoint
+from utils.errors import UserError
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    save_checkpoint(Path(sys.argv[1]), {"model": torch.zeros(100_000)}, keep_previous=True)
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on file size")
+def test_a_write_that_fails_leaves_both_files_as_they_were(last: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL_DISK, str(last)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"{last}: cannot be written (")
+    assert len(done.stdout.splitlines()) == 1
+    assert is_original(load_checkpoint(last))
+    assert load_checkpoint(previous_path(last))["epoch"] == 2
+    assert {file.name for file in last.parent.iterdir()} == {"last.pt", "last.previous.pt"}
