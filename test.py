@@ -6,19 +6,14 @@ from typing import Any
 from torch import nn
 
 from metrics import Meter
-from utils.builders import (
-    Split,
-    build_evaluation_loader,
-    build_network,
-    build_runtime,
-    open_split,
-)
+from utils.builders import build_network, build_runtime
 from utils.checkpoint import load_checkpoint, load_weights
 from utils.cli import add_set_argument, create_parser, run_main
 from utils.config import Config
-from utils.config_loader import override_config, validate_config
+from utils.config_loader import override_config, restore_config
 from utils.engine import evaluate
 from utils.errors import UserError
+from utils.loaders import Split, build_evaluation_loader, open_split
 from utils.overlays import save_overlays
 from utils.progress import Progress
 from utils.run_info import collect_run_info, write_json
@@ -48,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     checkpoint = load_checkpoint(arguments.checkpoint)
-    trained = validate_config(checkpoint["config"])
+    trained = restore_config(checkpoint["config"])
     config = override_config(trained, arguments.overrides, _OVERRIDABLE)
     runtime = build_runtime(config)
     network = build_network(config)
@@ -105,7 +100,7 @@ def score(
         "split": split.name,
         "data_set": Path(config.data.root).name,
         **origin,
-        "run_info": collect_run_info(network, runtime),
+        "run_info": collect_run_info(network, runtime, config.training.seed),
     }
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)

@@ -1,19 +1,24 @@
 """Fit a network described by YAML; see --help."""
 
-from utils.builders import build_loss, build_network, build_runtime, build_training_data
+from utils.builders import build_loss, build_network, build_runtime, build_training_state
+from utils.checkpoint import load_latest_checkpoint
 from utils.cli import add_config_arguments, create_parser, run_main
 from utils.config_loader import load_config
-from utils.run_folder import experiment_name, open_run_folder
-from utils.runtime import seed_everything
+from utils.distributed import join_world, leave_world
+from utils.loaders import build_training_data
+from utils.random_state import seed_everything
+from utils.recorder import Recorder
+from utils.run_folder import RunFolder, experiment_name, open_run_folder
+from utils.run_info import collect_run_info
 from utils.trainer import Trainer
-from utils.training_state import create_training_state
 
 
 def main() -> None:
     """Command line."""
     parser = create_parser(
         "Fit a network described by YAML.",
-        "python train.py --experiment quickstart --set training.epochs=12",
+        "python train.py --experiment quickstart --set training.epochs=12\n"
+        "  torchrun --nproc_per_node 2 train.py --experiment quickstart",
     )
     add_config_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the run's last.pt")
@@ -22,22 +27,23 @@ def main() -> None:
     name = experiment_name(arguments.config, arguments.experiment)
 
     runtime = build_runtime(config)
+    world = join_world(use_cuda=runtime.device.type == "cuda")
     seed_everything(config.training.seed)
     network = build_network(config)
-    loss = build_loss(config, network)
-    data = build_training_data(config, runtime)
-    state = create_training_state(config, runtime.prepare(network))
-    folder = open_run_folder(
-        config.checkpoint.save_dir, name, config.training.seed, arguments.resume
-    )
-    if arguments.resume:
-        state.restore(folder.last, config)
-    trainer = Trainer(config, state, loss, data, runtime, folder)
-    try:
-        trainer.run()
-    except KeyboardInterrupt:
-        print(f"\nstopped in epoch {state.epoch}; {trainer.kept()}; go on with --resume")
-        raise
+    loss = build_loss(config, network, world)
+    data = build_training_data(config, runtime, world)
+    state = build_training_state(config, network, loss, runtime, world)
+    folder = RunFolder.of(config.checkpoint.save_dir, name, config.training.seed)
+    go_on = world.from_main(lambda: open_run_folder(folder, arguments.resume, world.job))
+    if go_on:
+        content = world.from_main(lambda: load_latest_checkpoint(folder.last))
+        state.restore(content, folder.last, config, world)
+    recorder = None
+    if world.is_main:
+        info = collect_run_info(state.model, runtime, config.training.seed, world)
+        recorder = Recorder(config, folder, runtime, data.pictures, info)
+    Trainer(config, state, loss, data, runtime, folder, world, recorder).run()
+    leave_world()
 
 
 if __name__ == "__main__":

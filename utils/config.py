@@ -37,6 +37,8 @@ class DataConfig(_Section):
     edge_width: Count
     allow_patient_overlap: bool
     num_workers: Annotated[int, Field(ge=0)]
+    cache_mib: Annotated[int, Field(ge=0)]
+    augment_on_device: bool
     augmentation: AugmentationConfig
 
     @field_validator("image_size", mode="before")
@@ -90,11 +92,17 @@ class TrainingConfig(_Section):
     """The loop."""
 
     batch_size: Count
+    accumulation_steps: Count
     epochs: Count
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     channels_last: bool
+    compile: bool
+    activation_checkpointing: bool
+    sync_batch_norm: bool
+    deterministic: bool
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
     gradient_clip: Positive | None
 
 
@@ -110,6 +118,7 @@ class CheckpointConfig(_Section):
     """Where runs are kept."""
 
     save_dir: Name
+    every_steps: Count | None
 
 
 class LoggingConfig(_Section):

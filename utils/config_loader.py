@@ -87,6 +87,16 @@ def validate_config(values: dict[str, Any], origins: dict[str, str] | None = Non
         raise UserError(f"{origin}{key}: {reason}, not {given!r}{more}") from error
 
 
+def restore_config(values: dict[str, Any]) -> Config:
+    """The configuration of a checkpoint; a key that is newer than the file takes its default."""
+    complete = load_yaml(DEFAULT_CONFIG)[0]
+    _drop_stale_args(complete, values)
+    for section in ("model", "loss"):
+        complete[section]["args"] = {}
+    _merge(complete, values)
+    return validate_config(complete)
+
+
 def override_config(config: Config, overrides: Sequence[str], allowed: Sequence[str]) -> Config:
     """A configuration with --set pairs applied, as far as they are allowed.
 

@@ -2,47 +2,18 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from metrics import Meter
 from utils.contracts import Batch, SegOutput
+from utils.epoch_record import Averages, EpochRecord
 from utils.errors import UserError
 from utils.progress import Progress
 from utils.runtime import Runtime
-
-
-class NonFiniteError(UserError):
-    """A loss or gradient that is not finite; the weights are those before the step."""
-
-
-class Averages:
-    """Means of named values, weighted by the number of slices behind each."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self.num_slices = 0
-
-    def update(self, values: dict[str, float], num_slices: int) -> None:
-        """Add a batch's values."""
-        self.num_slices += num_slices
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * num_slices
-
-    def means(self) -> dict[str, float]:
-        """The means so far."""
-        return {name: value / self.num_slices for name, value in self._sums.items()}
-
-
-class TrainResult(NamedTuple):
-    """What an epoch of training gave: mean loss terms, pooled Dice, speed in slices/s."""
-
-    terms: dict[str, float]
-    dice_pooled: float
-    images_per_second: float
+from utils.training_step import NonFiniteError, TrainingStep
 
 
 def check_heads(model: nn.Module, loss: nn.Module) -> list[str]:
@@ -65,46 +36,34 @@ def check_heads(model: nn.Module, loss: nn.Module) -> list[str]:
 
 
 def train_one_epoch(
-    model: nn.Module,
-    loss: nn.Module,
+    step: TrainingStep,
     batches: Iterable[Batch],
-    optimizer: torch.optim.Optimizer,
-    runtime: Runtime,
-    gradient_clip: float | None,
+    record: EpochRecord,
     progress: Progress | None = None,
-) -> TrainResult:
+    after_step: Callable[[], None] | None = None,
+) -> None:
     """Fit the network to every batch once.
 
     Args:
-        model: Network, prepared by the runtime.
-        loss: Named terms with their total.
+        step: Makes an optimizer step of a batch.
         batches: Collated batches.
-        optimizer: Over the network's parameters.
-        runtime: Device, precision, memory format.
-        gradient_clip: Largest gradient norm; None does not clip.
+        record: Loss terms, pooled Dice and seconds are added to it.
         progress: Told the running means after each step.
+        after_step: Called between two steps, when everything can be kept.
 
     Raises:
         NonFiniteError: Before the step that would have spoilt the weights.
     """
-    model.train()
-    averages, counts, start = Averages(), PooledDice(), time.perf_counter()
+    step.train()
+    start = time.perf_counter() - record.seconds
     for batch in batches:
-        batch = runtime.move(batch)
-        with runtime.autocast():
-            output = model(batch["image"])
-        terms = loss(output, batch)
-        check_finite(terms, batch["name"])
-        optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()
-        clip_gradients(model, gradient_clip, batch["name"])
-        optimizer.step()
-        averages.update({k: v.item() for k, v in terms.items()}, len(batch["name"]))
-        counts.update(output.mask, batch["mask"])
+        terms, output, seen = step(batch)
+        record.update(terms, output.mask, seen["mask"])
+        record.seconds = time.perf_counter() - start
         if progress:
-            progress.show(averages.means()["total"], counts.dice())
-    seconds = time.perf_counter() - start
-    return TrainResult(averages.means(), counts.dice(), averages.num_slices / seconds)
+            progress.show(record.loss(), record.dice())
+        if after_step:
+            after_step()
 
 
 @torch.no_grad()
@@ -114,7 +73,7 @@ def evaluate(
     runtime: Runtime,
     meter: Meter,
     loss: nn.Module | None = None,
-) -> dict[str, float]:
+) -> Averages:
     """Score every slice with the meter.
 
     Args:
@@ -122,18 +81,20 @@ def evaluate(
         batches: Collated batches.
         runtime: Device, precision, memory format.
         meter: Gets one case per slice.
-        loss: Taken along, where given.
+        loss: Taken along, where given, batch by batch.
 
     Returns:
-        Mean loss terms; {} without a loss.
+        The loss terms; empty without a loss.
     """
     averages = Averages()
+    if loss is not None:
+        loss.eval()
     for batch, output in predict(model, batches, runtime):
         if loss is not None:
             terms = loss(output, batch)
             averages.update({k: v.item() for k, v in terms.items()}, len(batch["name"]))
         add_cases(meter, output, batch)
-    return averages.means()
+    return averages
 
 
 @torch.no_grad()
@@ -161,44 +122,3 @@ def add_cases(meter: Meter, output: SegOutput, batch: Batch) -> None:
         if math.isnan(prob[index].sum()):
             raise NonFiniteError(f"case {name}: the prediction holds NaN; the weights are spoilt")
         meter.update(prob[index], target[index], name, batch["patient"][index])
-
-
-def check_finite(terms: dict[str, Tensor], names: list[str]) -> None:
-    """Refuse a loss that is not finite, naming the batch and the terms."""
-    if not torch.isfinite(terms["total"]):
-        values = ", ".join(f"{name} {value.item():g}" for name, value in terms.items())
-        raise NonFiniteError(
-            f"the loss is not finite ({values}) on the batch {', '.join(names)}; the weights are "
-            "unchanged; look at these slices, or lower optimizer.learning_rate"
-        )
-
-
-def clip_gradients(model: nn.Module, largest: float | None, names: list[str]) -> None:
-    """Scale the gradient down to a largest norm; refuse one that is not finite."""
-    parameters = [p for p in model.parameters() if p.grad is not None]
-    norm = nn.utils.get_total_norm(p.grad for p in parameters)
-    if not torch.isfinite(norm):
-        raise NonFiniteError(
-            f"the gradient is not finite on the batch {', '.join(names)}; the weights are "
-            "unchanged; look at these slices, or lower optimizer.learning_rate"
-        )
-    if largest is not None:
-        nn.utils.clip_grads_with_norm_(parameters, largest, norm)
-
-
-class PooledDice:
-    """Running Dice over all pixels seen, at probability 0.5: a pseudo score for the bar."""
-
-    def __init__(self) -> None:
-        self._overlap, self._total = 0.0, 0.0
-
-    @torch.no_grad()
-    def update(self, logits: Tensor, target: Tensor) -> None:
-        """Add a batch."""
-        pred = logits > 0
-        self._overlap += 2 * target[pred].sum().item()
-        self._total += pred.sum().item() + target.sum().item()
-
-    def dice(self) -> float:
-        """Dice so far; 1 where neither side has a pixel."""
-        return self._overlap / self._total if self._total else 1.0

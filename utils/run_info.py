@@ -6,32 +6,43 @@ import platform
 import subprocess
 import sys
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from utils.distributed import World
 from utils.runtime import Runtime
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
-_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "opencv-python", "pydantic")
 
 
-def collect_run_info(model: nn.Module, runtime: Runtime) -> dict[str, Any]:
-    """Command, git sha, package versions, hardware, network size and precision, as plain values."""
+def collect_run_info(
+    model: nn.Module, runtime: Runtime, seed: int, world: World | None = None
+) -> dict[str, Any]:
+    """The manifest of a run, as plain values.
+
+    Command, git sha, seed, versions of every installed package, hardware, network size, precision
+    and number of processes: what somebody needs who wants the same numbers.
+    """
+    world = world or World()
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "git": git_state(),
         "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "packages": _packages(),
         "hardware": hardware(),
         "num_parameters": sum(p.numel() for p in model.parameters()),
         "device": str(runtime.device),
         "precision": runtime.precision,
         "channels_last": runtime.channels_last,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "seed": seed,
+        "num_processes": world.size,
+        "job": world.job,
     }
 
 
@@ -68,6 +79,8 @@ def hardware() -> dict[str, Any]:
     if torch.cuda.is_available():
         info["gpu"] = torch.cuda.get_device_name()
         info["num_gpus"] = torch.cuda.device_count()
+        info["cuda"] = torch.version.cuda
+        info["cudnn"] = torch.backends.cudnn.version()
     return info
 
 
@@ -99,11 +112,10 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _packages() -> dict[str, str]:
+    """Name and version of every distribution that Python finds."""
+    found = {entry.metadata["Name"]: entry.version for entry in distributions()}
+    return dict(sorted((name, version) for name, version in found.items() if name))
 
 
 def _processor() -> str:

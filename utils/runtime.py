@@ -1,16 +1,18 @@
-"""Where and how tensors are computed: device, precision, memory format, random numbers."""
+"""Where and how tensors are computed: device, precision, memory format, determinism."""
 
-import random
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
 from utils.allocator import keep_freed_memory
 from utils.contracts import Batch
 from utils.errors import UserError
+
+_DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Runtime:
 
     Attributes:
         device: Where the network lives.
-        autocast_dtype: bfloat16, or None for float32 throughout.
+        autocast_dtype: bfloat16 or float16, or None for float32 throughout.
         channels_last: Memory format of network and images.
         keep_memory: Whether a process on a CPU keeps freed memory for its next step.
     """
@@ -35,8 +37,8 @@ class Runtime:
 
     @property
     def precision(self) -> str:
-        """fp32 or bf16."""
-        return "bf16" if self.autocast_dtype else "fp32"
+        """fp32, bf16 or fp16."""
+        return _NAMES[self.autocast_dtype]
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """The network on the device, in the memory format; the allocator set for its steps."""
@@ -70,12 +72,12 @@ def create_runtime(device: str, precision: str, channels_last: bool) -> Runtime:
     """Choose device and precision; 'auto' takes the fastest that is safe.
 
     Automatic precision is bf16 on a GPU with bf16 arithmetic (Ampere or newer; the loss and the
-    reductions stay float32) and fp32 elsewhere: bf16 on a CPU gains nothing without matrix
-    instructions for it.
+    reductions stay float32) and fp32 elsewhere: whether bf16 gains anything on a CPU depends on the
+    model of the CPU (python -m utils.benchmark tells).
 
     Args:
         device: auto, cpu or cuda.
-        precision: auto, fp32 or bf16.
+        precision: auto, fp32, bf16 or fp16.
         channels_last: Memory format.
 
     Raises:
@@ -85,18 +87,19 @@ def create_runtime(device: str, precision: str, channels_last: bool) -> Runtime:
     if device == "cuda" and not has_cuda:
         raise UserError("training.device: PyTorch sees no CUDA GPU here; set it to auto or cpu")
     use_cuda = device == "cuda" or (device == "auto" and has_cuda)
-    use_bf16 = precision == "bf16" or (
-        precision == "auto" and use_cuda and torch.cuda.is_bf16_supported(False)
-    )
-    return Runtime(
-        torch.device("cuda" if use_cuda else "cpu"),
-        torch.bfloat16 if use_bf16 else None,
-        channels_last,
-    )
+    if precision == "auto":
+        precision = "bf16" if use_cuda and torch.cuda.is_bf16_supported(False) else "fp32"
+    return Runtime(torch.device("cuda" if use_cuda else "cpu"), _DTYPES[precision], channels_last)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch (all devices)."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+def set_determinism(is_deterministic: bool) -> None:
+    """Choose algorithms that give the same numbers twice, or the fastest ones.
+
+    On a CPU two runs with equal settings, threads and packages are then equal bit for bit. On a GPU
+    an operation without a deterministic algorithm runs all the same, with a warning that names
+    it; another GPU, driver or cuDNN gives other rounding in any case.
+    """
+    if is_deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(is_deterministic, warn_only=True)
+    torch.backends.cudnn.benchmark = not is_deterministic

@@ -1,47 +1,42 @@
-"""A run: epochs of training and validation, kept and recorded."""
+"""A run: epochs of training and validation, kept so that it can go on from any moment."""
 
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
-import torch
 from torch import nn
 
 from metrics import Meter
-from utils.builders import TrainingData
 from utils.config import Config
-from utils.config_loader import dump_config, flatten, save_config
-from utils.engine import TrainResult, evaluate, predict, train_one_epoch
-from utils.figures import case_panels, draw_cases
-from utils.logbook import Logbook, peak_memory_mib
+from utils.distributed import World
+from utils.engine import evaluate, train_one_epoch
+from utils.errors import Interrupted
+from utils.faults import explain
+from utils.interruption import StopRequest
+from utils.loaders import TrainingData
 from utils.progress import Progress
+from utils.random_state import random_state, restore_random_state, seed_everything
+from utils.recorder import Recorder
 from utils.run_folder import RunFolder
-from utils.run_info import collect_run_info, describe_run_info, write_json
-from utils.runtime import Runtime, seed_everything
+from utils.runtime import Runtime
 from utils.training_state import TrainingState
+from utils.training_step import TrainingStep
 
-# The scores that TensorBoard plots and the HParams tab lists.
-_SCORES = (
-    "dice",
-    "sensitivity",
-    "precision",
-    "mae",
-    "e_measure_mean",
-    "s_measure",
-    "dice_pooled",
-    "dice_nonempty",
-)
+T = TypeVar("T")
 
 
 class Trainer:
-    """Fits a network and keeps the record.
+    """Fits a network; every process of a job runs one, and the main one writes.
 
     Args:
         config: The resolved configuration.
-        state: Network, optimizer, scheduler, early stopping; fresh or restored.
+        state: Network, optimizer and all that changes; fresh or restored.
         loss: Named terms with their total.
         data: Loaders.
         runtime: Device, precision, memory format.
         folder: Where the run is kept.
+        world: The processes of the job.
+        recorder: Tells how it goes; None in all processes but the main one.
     """
 
     def __init__(
@@ -52,16 +47,20 @@ class Trainer:
         data: TrainingData,
         runtime: Runtime,
         folder: RunFolder,
+        world: World,
+        recorder: Recorder | None,
     ) -> None:
-        self.config, self.state, self.loss = config, state, loss
-        self.data, self.runtime, self.folder = data, runtime, folder
-        self.saved_epoch = state.epoch
-
-    def kept(self) -> str:
-        """What an interruption leaves behind, in words."""
-        if not self.saved_epoch:
-            return "no epoch was finished"
-        return f"{self.folder.last} holds epoch {self.saved_epoch}"
+        self.config, self.state, self.loss, self.data = config, state, loss, data
+        self.runtime, self.folder, self.world, self.recorder = runtime, folder, world, recorder
+        self.saved = (state.epoch, state.step) if state.epoch or state.step else None
+        self.step = TrainingStep(
+            state,
+            loss,
+            runtime,
+            world=world,
+            num_parts=config.training.accumulation_steps,
+            gradient_clip=config.training.gradient_clip,
+        )
 
     @property
     def is_finished(self) -> bool:
@@ -70,119 +69,127 @@ class Trainer:
         return state.epoch >= self.config.training.epochs or state.stopping.should_stop
 
     def run(self) -> None:
-        """Fit the network and keep the record; a finished run stays as it is."""
-        if self.is_finished:
-            print(f"{self.folder.path}: finished before; a larger training.epochs goes on")
-        else:
-            self.fit_and_record()
-        print(
-            f"best validation Dice {100 * self.state.stopping.best:.2f} % in epoch "
-            f"{self.state.best_epoch} of {self.state.epoch}\n"
-            f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
-        )
-
-    def fit_and_record(self) -> None:
-        """Fit the network; write configuration, run info, TensorBoard events and checkpoints."""
-        info = collect_run_info(self.state.model, self.runtime)
-        print(describe_run_info(info))
-        save_config(self.config, self.folder.config)
-        write_json(self.folder.run_info, info)
-        self.logbook = Logbook(self.folder.tensorboard, first_epoch=self.state.epoch + 1)
-        self.logbook.write_text("config", dump_config(self.config))
-        start = time.perf_counter()
-        try:
+        """Fit the network; a finished run stays as it is."""
+        if not self.is_finished:
             self.fit()
-            settings = flatten(self.config.model_dump(mode="json"))
-            self.logbook.write_score(settings, _plotted(self.state.best_scores))
-        finally:
-            self.logbook.close()
-        info |= {
-            "epochs": self.state.epoch,
-            "best_epoch": self.state.best_epoch,
-            "best_scores": self.state.best_scores,
-            "train_seconds": round(time.perf_counter() - start, 1),
-        }
-        write_json(self.folder.run_info, info)
-
-    def fit(self) -> None:
-        """Epoch by epoch, until the last one or early stopping."""
-        state, num_epochs = self.state, self.config.training.epochs
-        while not self.is_finished:
-            state.epoch += 1
-            # Seeded per epoch: a resumed run draws the numbers of an uninterrupted one.
-            seed_everything(self.config.training.seed * 1_000_003 + state.epoch)
-            learning_rate = state.learning_rate
-            trained = self.train()
-            terms, scores = self.validate()
-            improved = state.note(terms["total"], scores)
-            if improved:
-                state.save_best(self.folder.best, self.config)
-            state.save_last(self.folder.last, self.config)
-            self.saved_epoch = state.epoch
-            self.record(trained, terms, scores, learning_rate)
+        elif self.world.is_main:
+            print(f"{self.folder.path}: finished before; a larger training.epochs goes on")
+        if self.world.is_main:
             print(
-                f"epoch {state.epoch:3d}/{num_epochs}  loss {trained.terms['total']:.4f}  "
-                f"val loss {terms['total']:.4f}  val Dice {100 * scores['dice']:6.2f} %"
-                f"{' *' if improved else '  '}  lr {learning_rate:.1e}  "
-                f"{trained.images_per_second:.1f} images/s",
-                flush=True,
+                f"best validation Dice {100 * self.state.stopping.best:.2f} % in epoch "
+                f"{self.state.best_epoch} of {self.state.epoch}\n"
+                f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
             )
 
-    def train(self) -> TrainResult:
-        """One epoch of training."""
-        self.data.sampler.set_epoch(self.state.epoch)
-        bar = Progress(self.data.train, f"epoch {self.state.epoch}/{self.config.training.epochs}")
-        return train_one_epoch(
-            self.state.model,
-            self.loss,
-            bar,
-            self.state.optimizer,
-            self.runtime,
-            self.config.training.gradient_clip,
-            bar,
-        )
+    def fit(self) -> None:
+        """Epoch by epoch, until the last one, early stopping, or a request to stop.
 
-    def validate(self) -> tuple[dict[str, float], dict[str, Any]]:
+        Raises:
+            UserError: A loss that is not finite, or a file that cannot be written.
+            MachineError: A process or the memory was lost.
+            Interrupted: Ctrl-C or SIGTERM, after the run was saved.
+        """
+        self.started = time.perf_counter() - self.state.seconds
+        try:
+            with StopRequest(self.world.size > 1, self.world.is_main) as self.stop:
+                self._fit_and_record()
+        except BaseException as error:
+            if self.world.is_main:
+                print(f"\nended in epoch {self.state.epoch + 1}; {self.kept()}", flush=True)
+            explanation = explain(error, self.folder.path, self.world.size)
+            if explanation is error:
+                raise
+            raise explanation from error
+
+    def _fit_and_record(self) -> None:
+        """Epochs, with the recorder around them."""
+        if self.recorder is None:
+            while not self.is_finished:
+                self._fit_epoch()
+            return
+        with self.recorder.open(self.state):
+            while not self.is_finished:
+                self._fit_epoch()
+            self.recorder.finish(self.state)
+
+    def _fit_epoch(self) -> None:
+        """The rest of an epoch: steps, validation, record."""
+        state, learning_rate = self.state, self.state.learning_rate
+        self._train()
+        terms, scores = self._validate()
+        trained = state.record.over_processes(self.world).result()
+        improved = state.finish_epoch(terms["total"], scores)
+        if improved and self.world.is_main:
+            state.save_best(self.folder.best, self.config)
+        self._save()
+        if self.recorder:
+            self.recorder.epoch(state, trained, terms, scores, learning_rate)
+        self._stop_if_asked()
+
+    def _train(self) -> None:
+        """The optimizer steps that are left in the epoch."""
+        state, epoch = self.state, self.state.epoch + 1
+        self.data.batches.set_epoch(epoch, first_step=state.step)
+        # Seeded per epoch and process: a resumed run draws the numbers of an uninterrupted one.
+        seed_everything(self.config.training.seed * 1_000_003 + epoch + 2**40 * self.world.rank)
+        if state.random is not None and len(state.random) == self.world.size:
+            restore_random_state(state.random[self.world.rank])
+        state.random = None
+        bar = Progress(self.data.train, f"epoch {epoch}/{self.config.training.epochs}")
+        train_one_epoch(self.step, bar, state.record, bar, self._after_step)
+
+    def _after_step(self) -> None:
+        """Count the step; keep the run where that is due or asked for."""
+        self.state.step += 1
+        every = self.config.checkpoint.every_steps
+        if every is not None and self.state.step % every == 0:
+            self._save()
+        self._stop_if_asked()
+
+    def _validate(self) -> tuple[dict[str, float], dict[str, Any]]:
         """Mean loss terms and the meter's summary over the validation split."""
-        evaluation = self.config.evaluation
+        model, evaluation = self.state.evaluated, self.config.evaluation
+        self.world.share_buffers(model)
         meter = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
-        bar = Progress(self.data.val, "validation")
-        terms = evaluate(self.state.model, bar, self.runtime, meter, self.loss)
-        return terms, meter.summary()
+        batches = self._stopping_between(Progress(self.data.val, "validation"))
+        averages = evaluate(model, batches, self.runtime, meter, self.loss)
+        whole = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+        for cases in self.world.gather(meter.cases()):
+            whole.add_cases(cases)
+        return averages.over_processes(self.world).means(), whole.summary()
 
-    def record(
-        self,
-        trained: TrainResult,
-        terms: dict[str, float],
-        scores: dict[str, Any],
-        learning_rate: float,
-    ) -> None:
-        """Tell TensorBoard about an epoch."""
-        epoch, every = self.state.epoch, self.config.logging.image_every
-        groups = {
-            "train/loss": trained.terms,
-            "train": {"dice_pooled": trained.dice_pooled},
-            "val/loss": terms,
-            "val": _plotted(scores),
-            "optimizer": {"learning_rate": learning_rate},
-            "speed": {"images_per_second": trained.images_per_second},
-            "memory": {"peak_mib": peak_memory_mib(self.runtime.device)},
-        }
-        for prefix, values in groups.items():
-            self.logbook.write_scalars(prefix, values, epoch)
-        if every and (epoch % every == 0 or epoch in (1, self.config.training.epochs)):
-            self.draw(epoch)
+    def _stopping_between(self, batches: Iterable[T]) -> Iterator[T]:
+        """The batches, with a look between two whether a lone process is asked to stop."""
+        for batch in batches:
+            if self.world.size == 1:
+                self._stop_if_asked()
+            yield batch
 
-    @torch.no_grad()
-    def draw(self, epoch: int) -> None:
-        """Write pictures of the fixed validation cases."""
-        for batch, output in predict(
-            self.state.model, self.data.pictures, self.runtime, with_maps=True
-        ):
-            rows = [case_panels(batch, output, i) for i in range(len(batch["name"]))]
-            self.logbook.write_figure("val/cases", draw_cases(batch["name"], rows), epoch)
+    def _stop_if_asked(self) -> None:
+        """Keep the run and leave, if a process of the job was asked to."""
+        if not self.world.any(self.stop.is_made):
+            return
+        self._save()
+        number = max(n or 0 for n in self.world.gather(self.stop.signal_number))
+        name = Interrupted(number, "").signal_name
+        raise Interrupted(number, f"stopped by {name}")
 
+    def kept(self) -> str:
+        """What an interruption leaves behind, in words."""
+        if self.saved is None:
+            return "nothing was saved yet; start again"
+        epoch, step = self.saved
+        steps = f" and {step} steps of the next" if step else ""
+        return f"{self.folder.last} holds epoch {epoch}{steps}; go on with --resume"
 
-def _plotted(scores: dict[str, Any]) -> dict[str, float]:
-    """The scores that are plotted."""
-    return {name: scores[name] for name in _SCORES}
+    def _save(self) -> None:
+        """Write last.pt: everything as it is between two steps."""
+        state = self.state
+        state.seconds = time.perf_counter() - self.started
+        merged = state.record.over_processes(self.world)
+        state.random = self.world.gather(random_state()) if state.step else None
+        if self.world.is_main:
+            kept, state.record = state.record, merged
+            state.save_last(self.folder.last, self.config)
+            state.record = kept
+        self.saved = state.epoch, state.step

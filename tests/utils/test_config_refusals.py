@@ -140,7 +140,7 @@ def test_a_missing_key_is_refused_with_the_line_of_its_section(edit_base: Write)
 
 
 def test_a_missing_section_is_refused_with_the_file(edit_base: Write) -> None:
-    path = edit_base("checkpoint:\n  save_dir: checkpoint\n", "")
+    path = edit_base("checkpoint:\n  save_dir: checkpoint\n  every_steps: null\n", "")
     assert refusal(path=path) == f"{path}: checkpoint: missing; add it"
 
 

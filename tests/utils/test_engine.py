@@ -7,54 +7,24 @@ from torch import nn
 from losses import create_loss
 from metrics import Meter
 from models import create_model
+from tests.utils.small_steps import CPU, disc_batch, make_step, snapshot, train
 from utils.contracts import SegOutput
-from utils.engine import NonFiniteError, evaluate, train_one_epoch
+from utils.engine import NonFiniteError, evaluate
 from utils.runtime import create_runtime
 
-CPU = create_runtime("cpu", "fp32", channels_last=True)
 
-
-def disc_batch(size: int = 32, count: int = 4) -> dict:
-    """Noisy slices with a bright disc each."""
-    generator = torch.Generator().manual_seed(0)
-    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    masks = [
-        ((rows - 10 - i) ** 2 + (columns - 16) ** 2 < (5 + i) ** 2).float() for i in range(count)
-    ]
-    mask = torch.stack(masks)[:, None]
-    image = mask + 0.3 * torch.randn(mask.shape, generator=generator)
-    return {
-        "image": image,
-        "mask": mask,
-        "edge": mask - (nn.functional.avg_pool2d(mask, 3, 1, 1) == 1).float(),
-        "lung": torch.zeros_like(mask),
-        "has_lung": torch.zeros(count, dtype=torch.bool),
-        "name": [f"slice{i}" for i in range(count)],
-        "patient": [f"patient{i // 2}" for i in range(count)],
-    }
-
-
-def snapshot(model: nn.Module) -> list[torch.Tensor]:
-    return [p.detach().clone() for p in model.parameters()]
-
-
-def train(model: nn.Module, batch: dict, loss: str = "joint", clip: float | None = None):
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    return train_one_epoch(CPU.prepare(model), create_loss(loss), [batch], optimizer, CPU, clip)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_one_batch_overfits(precision: str) -> None:
     torch.manual_seed(0)
     runtime = create_runtime("cpu", precision, channels_last=True)
-    model = runtime.prepare(create_model("resunet", width=8, depth=18))
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    result = train_one_epoch(
-        model, create_loss("joint"), [disc_batch()] * 40, optimizer, runtime, None
+    model = create_model("resunet", width=8, depth=18)
+    step = make_step(
+        model, optimizer=torch.optim.Adam(model.parameters(), lr=5e-3), runtime=runtime
     )
+    result = train(step, *[disc_batch()] * 40)
     first_total = 0.8 * 2 + 0.4 * 3 + 1  # every term at its largest
     assert result.terms["total"] < first_total
-    last = train_one_epoch(model, create_loss("joint"), [disc_batch()], optimizer, runtime, None)
+    last = train(step, disc_batch())
     assert last.dice_pooled > 0.9
     assert set(last.terms) == {"edge", "semantic", "fusion", "total"}
 
@@ -65,7 +35,7 @@ def test_a_nan_stops_with_batch_and_terms_named_and_weights_untouched(poison: st
     before, batch = snapshot(model), disc_batch()
     batch[poison][1, 0, 3, 3] = math.nan
     with pytest.raises(NonFiniteError, match=r"edge .*fusion nan.*slice0, slice1"):
-        train(model, batch)
+        train(make_step(model), batch)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
@@ -83,7 +53,7 @@ class Cliff(nn.Module):
 def test_a_gradient_that_is_not_finite_stops_before_the_step() -> None:
     model = Cliff()
     with pytest.raises(NonFiniteError, match="gradient is not finite on the batch slice0"):
-        train(model, disc_batch(), loss="dice")
+        train(make_step(model, "dice"), disc_batch())
     assert model.weight.item() == 0
 
 
@@ -92,7 +62,7 @@ def test_gradient_clip_bounds_the_norm_of_the_step() -> None:
     model = create_model("resunet", width=4, depth=18)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     before = snapshot(model)
-    train_one_epoch(CPU.prepare(model), create_loss("joint"), [disc_batch()], optimizer, CPU, 0.01)
+    train(make_step(model, optimizer=optimizer, gradient_clip=0.01), disc_batch())
     moved = [a - b for a, b in zip(before, model.parameters(), strict=True)]
     assert torch.nn.utils.get_total_norm(moved).item() == pytest.approx(0.01, rel=1e-3)
 
@@ -101,9 +71,9 @@ def test_evaluation_changes_nothing_and_scores_every_slice() -> None:
     model = CPU.prepare(create_model("resunet", width=4, depth=18))
     state = {key: value.clone() for key, value in model.state_dict().items()}
     meter = Meter(empty_target="one")
-    terms = evaluate(model, [disc_batch(), disc_batch()], CPU, meter, create_loss("joint"))
+    averages = evaluate(model, [disc_batch(), disc_batch()], CPU, meter, create_loss("joint"))
     assert [row["name"] for row in meter.rows] == ["slice0", "slice1", "slice2", "slice3"] * 2
-    assert set(terms) == {"edge", "semantic", "fusion", "total"}
+    assert set(averages.means()) == {"edge", "semantic", "fusion", "total"}
     assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
 
 
@@ -118,9 +88,8 @@ def test_a_prediction_with_nan_names_its_case() -> None:
 def test_epoch_means_weigh_batches_by_their_slices() -> None:
     model = Cliff()
     model.weight.data.fill_(1.0)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    step = make_step(model, "dice", optimizer=torch.optim.SGD(model.parameters(), lr=0.0))
     large, small = disc_batch(count=4), disc_batch(count=1)
-    loss = create_loss("dice")
-    each = [loss(model(b["image"]), b)["total"].item() for b in (large, small)]
-    result = train_one_epoch(model, loss, [large, small], optimizer, CPU, None)
+    each = [step.loss(model(b["image"]), b)["total"].item() for b in (large, small)]
+    result = train(step, large, small)
     assert result.terms["total"] == pytest.approx((4 * each[0] + each[1]) / 5, rel=1e-5)
