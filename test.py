@@ -1,5 +1,6 @@
 """Score a checkpoint on a split; see --help."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: beside the checkpoint")
     add_set_argument(parser)
     arguments = parser.parse_args()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("test.py scores in one process; start it without torchrun")
 
     checkpoint = load_checkpoint(arguments.checkpoint)
     trained = restore_config(checkpoint["config"])

@@ -192,6 +192,15 @@ def test_resume_refuses_a_damaged_or_foreign_checkpoint(
     assert not trap.exists()
 
 
+def test_weights_alone_cannot_go_on(
+    run_script: Callable, refused: Callable, small_settings: list[str], tmp_path: Path
+) -> None:
+    assert run_script("train.py", *small_settings).code == 0
+    folder = run_folder(tmp_path)
+    (folder / "last.pt").write_bytes((folder / "best.pt").read_bytes())
+    refused(run_script("train.py", *small_settings, "--resume"), "last.pt: holds weights but not")
+
+
 class Trap:
     """A pickle that would run code when loaded."""
 

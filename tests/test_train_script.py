@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -106,3 +107,44 @@ def test_images_of_many_sizes_are_told_in_one_short_line(
     assert finished.code == 0, finished.err
     assert "64 x 64 px, " in finished.out
     assert " and 4 other sizes, masks 0/255" in finished.out
+
+
+def test_two_deterministic_runs_are_equal_bit_for_bit(
+    run_script: Callable, small_settings: list[str], tmp_path: Path
+) -> None:
+    models = []
+    for name in ("first", "second"):
+        settings = [*small_settings, "--set", f"checkpoint.save_dir={tmp_path / name}"]
+        settings += ["--set", "training.deterministic=true", "--set", "data.num_workers=2"]
+        settings += ["--set", "data.augmentation.rotation=10"]
+        torch.manual_seed(len(models))
+        assert run_script("train.py", *settings).code == 0
+        folder = tmp_path / name / "train_config" / "seed2"
+        models.append(torch.load(folder / "last.pt", weights_only=True)["model"])
+        assert json.loads((folder / "run_info.json").read_text())["deterministic"] is True
+    assert all(torch.equal(models[0][key], models[1][key]) for key in models[0])
+
+
+def test_compilation_and_recomputation_exclude_each_other(
+    run_script: Callable, refused: Callable, small_settings: list[str]
+) -> None:
+    both = ("training.compile=true", "training.activation_checkpointing=true")
+    settings = [part for pair in both for part in ("--set", pair)]
+    refused(run_script("train.py", *small_settings, *settings), *[pair[:-5] for pair in both])
+
+
+@pytest.mark.slow
+def test_a_compiled_run_is_the_eager_run_to_rounding(
+    run_script: Callable, small_settings: list[str], tmp_path: Path
+) -> None:
+    losses = {}
+    for compile_ in ("false", "true"):
+        settings = [*small_settings, "--set", f"checkpoint.save_dir={tmp_path / compile_}"]
+        settings += ["--set", f"training.compile={compile_}", "--set", "training.ema_decay=0.5"]
+        settings += ["--set", "optimizer.learning_rate=1e-4"]
+        assert run_script("train.py", *settings).code == 0
+        folder = tmp_path / compile_ / "train_config" / "seed2"
+        events = EventAccumulator(str(folder / "tensorboard")).Reload()
+        losses[compile_] = [event.value for event in events.Scalars("train/loss/total")]
+        assert run_script("test.py", "--checkpoint", folder / "best.pt").code == 0
+    assert losses["true"] == pytest.approx(losses["false"], rel=1e-4)

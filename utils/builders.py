@@ -58,9 +58,15 @@ def build_training_state(
     """The network as it will be trained, with its optimizer and all else that changes.
 
     Raises:
-        UserError: The network names no segments for activation checkpointing.
+        UserError: Settings that exclude each other, or a network that names no segments for
+            activation checkpointing.
     """
     training = config.training
+    if training.compile and training.activation_checkpointing:
+        raise UserError(
+            "training.compile and training.activation_checkpointing exclude each other (the "
+            "compiler chooses by itself what to recompute); set one of them to false"
+        )
     if world.size > 1:
         freeze_untrained(network, loss, noise_batch(1, *config.data.image_size))
         if training.sync_batch_norm:

@@ -90,7 +90,6 @@ def validate_config(values: dict[str, Any], origins: dict[str, str] | None = Non
 def restore_config(values: dict[str, Any]) -> Config:
     """The configuration of a checkpoint; a key that is newer than the file takes its default."""
     complete = load_yaml(DEFAULT_CONFIG)[0]
-    _drop_stale_args(complete, values)
     for section in ("model", "loss"):
         complete[section]["args"] = {}
     _merge(complete, values)

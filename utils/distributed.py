@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from utils.errors import UserError
+
 T = TypeVar("T")
 # Longer than any pause between two steps (a cache that is built, pictures that are drawn).
 _TIMEOUT = timedelta(minutes=30)
@@ -97,6 +99,9 @@ def join_world(use_cuda: bool) -> World:
 
     Args:
         use_cuda: Whether the networks live on GPUs: gradients then travel by nccl, else by gloo.
+
+    Raises:
+        UserError: More processes than GPUs.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
@@ -105,6 +110,11 @@ def join_world(use_cuda: bool) -> World:
         return World(job=job)
     local_rank = int(os.environ["LOCAL_RANK"])
     if use_cuda:
+        if local_rank >= torch.cuda.device_count():
+            raise UserError(
+                f"torchrun --nproc_per_node: more processes than the {torch.cuda.device_count()} "
+                "GPUs of this machine; start one per GPU, or set training.device=cpu"
+            )
         torch.cuda.set_device(local_rank)
     store, rank, size = next(dist.rendezvous("env://", timeout=_TIMEOUT))
     dist.init_process_group(

@@ -126,9 +126,12 @@ class Recorder:
     @torch.no_grad()
     def _draw(self, state: TrainingState) -> None:
         """Write pictures of the fixed validation cases."""
-        for batch, output in predict(state.evaluated, self.pictures, self.runtime, with_maps=True):
-            rows = [case_panels(batch, output, i) for i in range(len(batch["name"]))]
-            self.logbook.write_figure("val/cases", draw_cases(batch["name"], rows), state.epoch)
+        batches = predict(state.evaluated, self.pictures, self.runtime, with_maps=True)
+        with torch.compiler.set_stance("force_eager"):  # another graph is not worth its compilation
+            for batch, output in batches:
+                rows = [case_panels(batch, output, i) for i in range(len(batch["name"]))]
+                figure = draw_cases(batch["name"], rows)
+                self.logbook.write_figure("val/cases", figure, state.epoch)
 
 
 def _former_sessions(folder: RunFolder, state: TrainingState) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from utils.config_loader import (
     list_experiments,
     load_config,
     override_config,
+    restore_config,
     save_config,
     validate_config,
 )
@@ -162,3 +163,14 @@ def test_choosing_a_loss_keeps_its_args_whatever_the_order_of_set() -> None:
         pairs = ["loss.function=dice", "loss.args.smooth=2.0"]
         config = load_config(overrides=[pairs[i] for i in order])
         assert config.loss.args == {"smooth": 2.0}
+
+
+def test_a_checkpoint_older_than_a_key_takes_its_default() -> None:
+    config = load_config(overrides=["model.args.width=16", "data.image_size=128"])
+    values = config.model_dump(mode="json")
+    del values["training"]["compile"], values["data"]["cache_mib"], values["model"]["args"]["depth"]
+    restored = restore_config(values)
+    assert restored.training.compile is load_config().training.compile
+    assert restored.data.cache_mib == load_config().data.cache_mib
+    assert "depth" not in restored.model.args  # the network's own default, as when it was trained
+    assert changed_keys(config, restored) == ["model.args.depth"]

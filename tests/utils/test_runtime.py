@@ -1,3 +1,4 @@
+import os
 import resource
 import sys
 
@@ -5,7 +6,7 @@ import pytest
 import torch
 
 from utils.errors import UserError
-from utils.runtime import Runtime, create_runtime
+from utils.runtime import Runtime, create_runtime, set_determinism
 
 
 def page_faults_of_ten_large_tensors() -> int:
@@ -33,6 +34,25 @@ def test_automatic_precision_on_a_cpu_is_fp32_and_bf16_is_a_setting() -> None:
     runtime = create_runtime("cpu", "bf16", False)
     assert runtime.autocast_dtype is torch.bfloat16
     assert runtime.memory_format is torch.contiguous_format
+
+
+def test_fp16_is_a_setting() -> None:
+    runtime = create_runtime("cpu", "fp16", True)
+    assert runtime.precision == "fp16"
+    with runtime.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float16
+
+
+def test_determinism_is_switched_on_and_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    set_determinism(True)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+    assert not torch.backends.cudnn.benchmark
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    set_determinism(False)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark
 
 
 def test_cuda_without_a_gpu_is_refused() -> None:
