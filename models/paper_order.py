@@ -57,6 +57,7 @@ def run_in_paper_order(network: nn.Module) -> bool:
         AttentionFusionModule: algorithm_1,
     }
     found = [module for module in network.modules() if type(module) in forms]
+    found = [module for module in found if any(True for _ in module.parameters())]
     for module in found:
         module.forward = MethodType(forms[type(module)], module)
     return bool(found)

@@ -1,0 +1,1 @@
+"""Speed and memory of training, loading and evaluation on this machine."""
