@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from utils.config_loader import DEFAULT_CONFIG
 from utils.errors import Interrupted, MachineError, UserError
@@ -66,6 +67,7 @@ def run_main(main: Callable[[], None]) -> None:
     Exit codes: 0; 1 where the machine let the run down; 2 for a user's mistake; 128 + signal after
     a stop on request (130 for Ctrl-C, 143 for SIGTERM).
     """
+    former = signal.signal(signal.SIGTERM, _leave)
     try:
         main()
     except UserError as error:
@@ -81,6 +83,13 @@ def run_main(main: Callable[[], None]) -> None:
         if explanation is error:
             raise
         _end(f"error: {explanation}", EXIT_MACHINE_ERROR)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C; a training run asks for it in its own way."""
+    raise Interrupted(number, "stopped by SIGTERM")
 
 
 def _end(line: str, exit_code: int) -> None:

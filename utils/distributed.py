@@ -31,8 +31,8 @@ class World:
         rank: Number of this process, from 0; rank 0 alone writes files.
         size: Number of processes.
         local_rank: Number of this process on its machine, which is its GPU's.
-        job: Which torchrun started this process, on which machine; None without torchrun. It
-            stays the same when torchrun starts its processes again.
+        job: Name of the job, which stays the same when torchrun starts its processes again; None
+            without torchrun.
     """
 
     rank: int = 0
@@ -105,7 +105,7 @@ def join_world(use_cuda: bool) -> World:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-    job = f"{socket.gethostname()} {os.getppid()}" if "TORCHELASTIC_RUN_ID" in os.environ else None
+    job = _job()
     if size == 1:
         return World(job=job)
     local_rank = int(os.environ["LOCAL_RANK"])
@@ -126,6 +126,12 @@ def join_world(use_cuda: bool) -> World:
         timeout=_TIMEOUT,
     )
     return World(rank, size, local_rank, job)
+
+
+def _job() -> str | None:
+    """The --rdzv_id of torchrun, where one is given; else the torchrun process itself."""
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID")
+    return f"{socket.gethostname()} {os.getppid()}" if run_id == "none" else run_id
 
 
 def leave_world() -> None:
