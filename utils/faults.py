@@ -38,7 +38,9 @@ def explain(error: BaseException, folder: Path, num_processes: int) -> BaseExcep
         )
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
         return MachineError(_MEMORY)
-    if not isinstance(error, RuntimeError | ConnectionError):
+    if isinstance(error, ConnectionError | EOFError):  # of a pipe from a loader process
+        return MachineError(_WORKER)
+    if not isinstance(error, RuntimeError):
         return error
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by" in text):
         return MachineError(_WORKER)

@@ -129,6 +129,8 @@ def test_a_killed_worker_is_an_error_and_no_hang(data_root: Path) -> None:
     iterator = iter(loader)
     next(iterator)
     os.kill(iterator._workers[0].pid, signal.SIGKILL)
-    # Batches that are ready already may come first.
-    with pytest.raises(RuntimeError, match=r"DataLoader worker .*(killed by signal|exited unexp)"):
+    # Batches that are ready already may come first. A worker that dies while it hands one over
+    # resets the connection.
+    message = r"DataLoader worker .*(killed by signal|exited unexp)|Connection reset"
+    with pytest.raises((RuntimeError, ConnectionResetError), match=message):
         load_epochs(loader, 100)

@@ -28,6 +28,7 @@ FOLDER = Path("checkpoint/run/seed2")
             MachineError,
             "num_workers",
         ),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset"), MachineError, "num_workers"),
         (
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
             MachineError,
