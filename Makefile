@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := checkpoint/quickstart/seed2
 
-.PHONY: help install install-dev data train test lint format benchmark tensorboard clean
+.PHONY: help install install-dev data train test lint format benchmark faults tensorboard clean
 
 help:
 	@echo "make train        environment, synthetic CT, quickstart training, scores"
 	@echo "make test         environment, the whole test suite"
 	@echo "make lint         ruff, check and format"
-	@echo "make benchmark    speed of the training step on this machine"
+	@echo "make benchmark    speed and memory of training, loading and evaluation on this machine"
+	@echo "make faults       kill, cut, fill and spoil training runs on purpose; look for leaks"
 	@echo "make tensorboard  watch the runs in checkpoint/"
 	@echo "make clean        remove the environment, data/synthetic and $(RUN)"
 
@@ -52,6 +53,10 @@ format: install-dev
 
 benchmark: install
 	$(BIN)/python -m utils.benchmark
+
+faults: install-dev
+	$(BIN)/python -m tests.faults.campaign
+	$(BIN)/python -m tests.faults.long_run
 
 tensorboard: install
 	$(BIN)/tensorboard --logdir checkpoint

@@ -1,10 +1,11 @@
 """Checkpoint files: tensors and plain types only, written whole or not at all."""
 
+import contextlib
 import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from utils.errors import UserError
 
 FORMAT = 2
+_FOLDER = 0x10  # MS-DOS attribute in a zip archive's directory
 _READABLE_FORMATS = (1, 2)  # 1 knew no position within an epoch; its weights load as ever
 
 
@@ -41,7 +43,12 @@ def save_checkpoint(path: Path, content: Mapping[str, Any], keep_previous: bool 
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        origins = list(_origins(error))
+        for origin in origins:
+            if "DataLoader worker" in str(origin):
+                raise origin from None  # of a signal's handler: no matter of this file
+        reasons = [getattr(origin, "strerror", None) for origin in origins]
+        reason = next(filter(None, reasons), str(error).splitlines()[0])
         raise UserError(f"{path}: cannot be written ({reason}); make room on the disk") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -66,6 +73,9 @@ def load_latest_checkpoint(path: Path) -> dict[str, Any]:
             content = load_checkpoint(previous)
         except UserError:
             raise error from None
+        # Aside, so that the next save does not put it in the place of the good one.
+        with contextlib.suppress(OSError):
+            os.replace(path, path.with_name(f"{path.stem}.damaged{path.suffix}"))
         print(f"warning: {error}; going on from the one before, {previous.name}")
         return content
 
@@ -114,12 +124,23 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], path: Path) -> None
     model.load_state_dict(dict(state))
 
 
+def _origins(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those in whose wake it came: torch reports a failed write once more."""
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
 def _check_sums(path: Path) -> None:
     """Compare every record with its checksum, which torch.load leaves unread."""
     if not zipfile.is_zipfile(path):
         return  # torch.load says what else it may be
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
+        # torch would take a record so marked for a folder, and its tensor for whatever comes.
+        folders = [entry.filename for entry in archive.infolist() if entry.external_attr & _FOLDER]
+    if folders:
+        raise ValueError(f"record {folders[0]} is marked as a folder")
     if damaged is not None:
         raise ValueError(f"record {damaged} differs from its checksum")
 

@@ -1,6 +1,7 @@
 """From a YAML file, experiment files and --set pairs to one validated Config."""
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,13 @@ def override_config(config: Config, overrides: Sequence[str], allowed: Sequence[
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write a resolved configuration as YAML that load_config reads back to an equal one."""
-    path.write_text(dump_config(config), encoding="utf-8")
+    """Write a resolved configuration as YAML that load_config reads back to an equal one.
+
+    Under a temporary name first: a full disk must not empty the file of a run that goes on.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(dump_config(config), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def dump_config(config: Config) -> str:

@@ -103,6 +103,7 @@ class Recorder:
         every, last = self.config.logging.image_every, self.config.training.epochs
         if every and (state.epoch % every == 0 or state.epoch in (1, last)):
             self._draw(state)
+        self.logbook.flush()
         print(
             f"epoch {state.epoch:3d}/{last}  loss {trained.terms['total']:.4f}  "
             f"val loss {terms['total']:.4f}  val Dice {100 * scores['dice']:6.2f} %"
@@ -122,6 +123,13 @@ class Recorder:
             "train_seconds": round(state.seconds, 1),
         }
         write_json(self.folder.run_info, self.info)
+
+    def has_finished(self, state: TrainingState) -> bool:
+        """Whether the end of the run was told; not so where it was killed just before."""
+        try:
+            return json.loads(self.folder.run_info.read_text("utf-8"))["epochs"] == state.epoch
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     @torch.no_grad()
     def _draw(self, state: TrainingState) -> None:

@@ -70,7 +70,10 @@ def open_run_folder(folder: RunFolder, resume: bool, job: str | None = None) -> 
     restarted = job is not None and folder.job() == job
     is_kept = folder.last.is_file() or previous_path(folder.last).is_file()
     if resume and not restarted and not is_kept:
-        raise UserError(f"{folder.last}: nothing to resume; start the run without --resume")
+        rest = "start the run without --resume"
+        if folder.best.exists():
+            rest = "best.pt alone lies there; remove the folder to begin anew"
+        raise UserError(f"{folder.last}: nothing to resume; {rest}")
     if not (resume or restarted) and (is_kept or folder.best.exists()):
         raise UserError(
             f"{folder.path}: holds a run already; go on with --resume, choose another "
@@ -78,6 +81,8 @@ def open_run_folder(folder: RunFolder, resume: bool, job: str | None = None) -> 
         )
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
+        for draft in folder.path.glob(".*.tmp"):
+            draft.unlink()  # what a process that was killed has left half written
     except OSError as error:
         raise UserError(f"checkpoint.save_dir: {folder.path}: {error.strerror}") from error
     return is_kept

@@ -70,7 +70,8 @@ class Trainer:
 
     def run(self) -> None:
         """Fit the network; a finished run stays as it is."""
-        if not self.is_finished:
+        is_told = self.recorder is None or self.recorder.has_finished(self.state)
+        if not (self.is_finished and is_told):
             self.fit()
         elif self.world.is_main:
             print(f"{self.folder.path}: finished before; a larger training.epochs goes on")
@@ -121,9 +122,12 @@ class Trainer:
         improved = state.finish_epoch(terms["total"], scores)
         if improved and self.world.is_main:
             state.save_best(self.folder.best, self.config)
-        self._save()
-        if self.recorder:
-            self.recorder.epoch(state, trained, terms, scores, learning_rate)
+        try:
+            # Before the checkpoint: after a kill between the two, the epoch is told of again.
+            if self.recorder:
+                self.recorder.epoch(state, trained, terms, scores, learning_rate)
+        finally:  # a full disk of the events must not cost the epoch
+            self._save()
         self._stop_if_asked()
 
     def _train(self) -> None:

@@ -82,6 +82,10 @@ def test_a_cut_file_falls_back_to_the_one_before_with_a_warning(
     assert out.startswith(f"warning: {last}: ")
     assert "last.previous.pt" in out
     assert len(out.splitlines()) == 1
+    # The damaged file must not become the one before at the next save.
+    save_checkpoint(last, CONTENT | {"epoch": 3}, keep_previous=True)
+    assert load_checkpoint(previous_path(last))["epoch"] == 2
+    assert last.with_name("last.damaged.pt").stat().st_size < len(whole)
 
 
 def test_a_file_that_is_gone_falls_back_too(last: Path) -> None:
