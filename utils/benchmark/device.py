@@ -87,6 +87,11 @@ class DeviceBenchmark:
         Raises:
             UserError: Not one of them works.
         """
+        print(
+            f"peak memory of {len(self.variants)} variants, each in a fresh process; the timings "
+            "follow: minutes at full size, more with torch.compile",
+            flush=True,
+        )
         for variant in Progress(self.variants, "peak memory"):
             self.trials[variant] = try_variant(
                 self.config, self.loss, variant, torch.get_num_threads()
