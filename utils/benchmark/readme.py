@@ -47,8 +47,8 @@ def format_steps(rows: Sequence[dict[str, str]]) -> str:
         "",
         f"{first['model']}, {int(first['num_parameters']):,} parameters, batch "
         f"{first['batch_size']} of {first['height']} x {first['width']} px, {first['processor']}, "
-        f"{first['threads']} threads, torch {first['torch']}, median of {first['rounds']} rounds in "
-        f"turn, {first['date']}. Convolutions take {', '.join(shares)} of the configured step.",
+        f"{first['threads']} threads, torch {first['torch']}, median of {first['rounds']} rounds "
+        f"in turn, {first['date']}. Convolutions take {', '.join(shares)} of the configured step.",
     ]
     return "\n".join(lines)
 
