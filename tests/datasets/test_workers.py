@@ -123,5 +123,6 @@ def test_a_killed_worker_is_an_error_and_no_hang(data_root: Path) -> None:
     out, error = program.communicate(timeout=60)
     assert program.returncode == 1
     assert "finished" not in out
-    # A worker that dies while it hands a batch over resets the connection.
-    assert re.search("DataLoader worker .*(killed by signal|exited unexp)|Connection reset", error)
+    # A worker that dies while it hands a batch over resets or closes the connection.
+    known = "DataLoader worker .*(killed by signal|exited unexp)|Connection reset|EOFError"
+    assert re.search(known, error)
