@@ -131,32 +131,15 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.prog = "python -m utils.benchmark"
     add_config_arguments(parser)
-    parser.add_argument(
-        "--batch-size",
-        type=_count,
-        metavar="N",
-        help=f"slices per step (default: {DEFAULT_BATCH_SIZE})",
-    )
-    parser.add_argument(
-        "--image-size",
-        type=_count,
-        metavar="PX",
-        help="side of the slices (default: data.image_size)",
-    )
     threads = torch.get_num_threads()
-    parser.add_argument(
-        "--threads",
-        type=_count,
-        default=threads,
-        metavar="N",
-        help=f"default: {threads}, as PyTorch",
-    )
-    parser.add_argument(
-        "--rounds",
-        type=_count,
-        metavar="N",
-        help="default: {cpu}, on a GPU {cuda}".format(**DEFAULT_ROUNDS),
-    )
+    counts = {
+        "--batch-size": (None, "N", f"slices per step (default: {DEFAULT_BATCH_SIZE})"),
+        "--image-size": (None, "PX", "side of the slices (default: data.image_size)"),
+        "--threads": (threads, "N", f"default: {threads}, as PyTorch"),
+        "--rounds": (None, "N", "default: {cpu}, on a GPU {cuda}".format(**DEFAULT_ROUNDS)),
+    }
+    for name, (default, unit, text) in counts.items():
+        parser.add_argument(name, type=_count, default=default, metavar=unit, help=text)
     parser.add_argument(
         "--no-compile", action="store_true", help="leave out torch.compile, which takes minutes"
     )
