@@ -54,7 +54,7 @@ def test_a_run_leaves_everything_that_the_readme_promises(
         "optimizer/learning_rate",
         "speed/images_per_second",
         "memory/peak_mib",
-        "final/dice",
+        "val_best/dice",
     }
     assert wanted <= set(tags["scalars"])
     assert tags["images"] == ["val/cases"]

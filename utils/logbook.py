@@ -45,7 +45,7 @@ class Logbook:
     def write_score(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
         """The settings that were chosen beside the final score (the HParams tab)."""
         plain = {k: v if isinstance(v, bool | int | float) else str(v) for k, v in settings.items()}
-        tagged = {f"final/{name}": value for name, value in scores.items()}
+        tagged = {f"val_best/{name}": value for name, value in scores.items()}
         for part in summary.hparams(plain, tagged):
             self._events.add(part)
         for tag, value in tagged.items():
