@@ -19,7 +19,7 @@ def resume_with_nan(bench: Bench, dice: random.Random, count: int) -> Iterator[O
         good = run.last.read_bytes()
         content = load_checkpoint(run.last)
         weight = content["model"][dice.choice(sorted(_weights(content["model"])))]
-        weight.view(-1)[dice.randrange(weight.numel())] = float("nan")
+        weight[tuple(dice.randrange(size) for size in weight.shape)] = float("nan")
         save_checkpoint(run.last, content)
         spoilt = run.last.read_bytes()
         problems = unclean(run.go_on(), 2, "not finite", "train0")
