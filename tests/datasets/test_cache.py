@@ -10,40 +10,10 @@ import numpy as np
 import pytest
 
 from datasets.cache import open_cache
-from datasets.cache_file import SliceCache
 from datasets.pairing import SliceFiles, find_slices
 from datasets.scan import scan_slices
-from datasets.stored import SliceLook, StoredSlice, read_slice, read_slices
-
-
-@pytest.fixture(autouse=True)
-def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's cache folder."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home_cache"))
-    return tmp_path / "home_cache"
-
-
-def open_train(root: Path, limit_mib: int = 1) -> tuple[list[SliceLook], SliceCache | None]:
-    return open_cache(root, "train", find_slices(root, "train"), limit_mib)
-
-
-def kept(root: Path) -> list[Path]:
-    """All files under a folder for caches."""
-    return sorted(path for path in root.rglob("*") if path.is_file())
-
-
-def assert_holds(cache: SliceCache, slices: list[SliceFiles]) -> None:
-    """The cache gives every slice as its files do."""
-    for index, files in enumerate(slices):
-        assert_same(cache.read(index), read_slice(files))
-
-
-def assert_same(found: StoredSlice, expected: StoredSlice) -> None:
-    for one, other in zip(found, expected, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            assert one.dtype == other.dtype
-            np.testing.assert_array_equal(one, other)
+from datasets.stored import read_slice, read_slices
+from tests.datasets.caches import assert_holds, assert_same, kept, open_train
 
 
 def test_the_first_start_decodes_every_file_once_and_the_second_none(

@@ -8,38 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from datasets.cache import open_cache
 from datasets.cache_file import SliceCache
-from datasets.pairing import SliceFiles, find_slices
+from datasets.pairing import SliceFiles
 from datasets.scan import scan_slices
-from datasets.stored import SliceLook, read_slice
+from datasets.stored import SliceLook
+from tests.datasets.caches import assert_holds, kept, open_train
 from utils.errors import UserError
-
-
-@pytest.fixture(autouse=True)
-def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's cache folder."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home_cache"))
-    return tmp_path / "home_cache"
-
-
-def open_train(root: Path, limit_mib: int = 1) -> tuple[list[SliceLook], SliceCache | None]:
-    return open_cache(root, "train", find_slices(root, "train"), limit_mib)
-
-
-def kept(root: Path) -> list[Path]:
-    """All files under a folder for caches."""
-    return sorted(path for path in root.rglob("*") if path.is_file())
-
-
-def assert_holds(cache: SliceCache, slices: list[SliceFiles]) -> None:
-    """The cache gives every slice as its files do."""
-    for index, files in enumerate(slices):
-        for one, other in zip(cache.read(index), read_slice(files), strict=True):
-            assert one is other is None or np.array_equal(one, other)
 
 
 def test_a_root_that_cannot_be_written_is_cached_in_the_users_folder(
