@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from utils.errors import UserError
-from utils.runtime import Runtime, create_runtime, set_determinism
-
+from utils.runtime import create_runtime, set_determinism
 
 # In a process of its own: a heap that other tests have grown spares the faults, too.
 _PAGE_FAULTS = """
