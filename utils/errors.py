@@ -1,7 +1,5 @@
 """How a run can end other than by its own end, as opposed to errors in this code."""
 
-import signal
-
 
 class UserError(ValueError):
     """A mistake in the input: one clear line for the user, exit code 2, never a traceback.
@@ -28,8 +26,3 @@ class Interrupted(Exception):  # noqa: N818 - a request that was met, no error
     def exit_code(self) -> int:
         """130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.signal_number
-
-    @property
-    def signal_name(self) -> str:
-        """Such as SIGTERM."""
-        return signal.Signals(self.signal_number).name

@@ -1,5 +1,6 @@
 """A run: epochs of training and validation, kept so that it can go on from any moment."""
 
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -175,8 +176,7 @@ class Trainer:
             return
         self._save()
         number = max(n or 0 for n in self.world.gather(self.stop.signal_number))
-        name = Interrupted(number, "").signal_name
-        raise Interrupted(number, f"stopped by {name}")
+        raise Interrupted(number, f"stopped by {signal.Signals(number).name}")
 
     def kept(self) -> str:
         """What an interruption leaves behind, in words."""

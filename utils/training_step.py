@@ -171,7 +171,10 @@ def split_batch(batch: Batch, num_parts: int) -> list[Batch]:
 
 def drop_padding(output: SegOutput, batch: Batch) -> tuple[SegOutput, Batch]:
     """Output and batch without slices that only keep a process in step; possibly none."""
-    kept = [index for index, is_padding in enumerate(batch["is_padding"]) if not is_padding]
+    flags = batch["is_padding"].tolist()
+    if not any(flags):
+        return output, batch
+    kept = [index for index, is_padding in enumerate(flags) if not is_padding]
     rest = {
         key: value[kept] if isinstance(value, Tensor) else [value[index] for index in kept]
         for key, value in batch.items()

@@ -11,6 +11,15 @@ from datasets.slices import SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 
 SHAPE = (48, 40)
+STRONGEST = Augmentation(
+    horizontal_flip=0.5,
+    rotation=30,
+    translation=0.2,
+    scale=0.3,
+    brightness=0.5,
+    contrast=0.5,
+    noise=0.2,
+)
 
 
 def box(top: int, left: int, side: int = 12, value: int = 1) -> np.ndarray:

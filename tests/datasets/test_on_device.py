@@ -11,18 +11,10 @@ from datasets.pairing import SliceFiles, find_slices
 from datasets.scan import scan_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
+from tests.datasets.drawn_slices import STRONGEST
 from utils.contracts import Batch
 
 CPU = torch.device("cpu")
-STRONGEST = Augmentation(
-    horizontal_flip=0.5,
-    rotation=30,
-    translation=0.2,
-    scale=0.3,
-    brightness=0.5,
-    contrast=0.5,
-    noise=0.2,
-)
 WAYS = {
     "none": None,
     "flip": Augmentation(horizontal_flip=0.5),

@@ -7,16 +7,7 @@ import torch
 from torch import Tensor
 
 from datasets.transforms import Augmentation, SliceTransform, z_score
-
-STRONGEST = Augmentation(
-    horizontal_flip=0.5,
-    rotation=30,
-    translation=0.2,
-    scale=0.3,
-    brightness=0.5,
-    contrast=0.5,
-    noise=0.2,
-)
+from tests.datasets.drawn_slices import STRONGEST
 
 
 def make_square(height: int = 64, width: int = 64) -> tuple[Tensor, Tensor]:
