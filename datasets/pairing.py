@@ -1,22 +1,19 @@
 """Which files of a data folder belong together: image, mask, edge and lung by file stem."""
 
-import csv
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
+from datasets.manifest import ManifestEntry, patient_of_stem, read_manifest
 from utils.errors import UserError
-
-SPLITS = ("train", "val", "test")
-# patient_z012, patient_s012, patient-slice012: what stands before the slice number is the patient.
-# A bare number stays, it may count patients; manifest.csv says who is who in such a folder.
-_SLICE_NUMBER = re.compile(r"[_-](?:z|s|slice[_-]?)\d+$", re.IGNORECASE)
 
 
 class SliceFiles(NamedTuple):
-    """The files of one slice; edge and lung are None where the folder has none."""
+    """The files of one slice; edge and lung are None where the folder has none.
+
+    Spacing is height and width of a px in mm, None where no manifest says.
+    """
 
     name: str
     patient: str
@@ -24,6 +21,7 @@ class SliceFiles(NamedTuple):
     mask: Path
     edge: Path | None
     lung: Path | None
+    spacing: tuple[float, float] | None = None
 
 
 def find_slices(root: Path, split: str) -> list[SliceFiles]:
@@ -46,7 +44,7 @@ def find_slices(root: Path, split: str) -> list[SliceFiles]:
             "'python prepare.py synthetic --out data/synthetic' makes a data set, "
             "--set data.root=DIR names another"
         )
-    images, masks = _by_stem(folder / "image"), _by_stem(folder / "mask")
+    images, masks = images_by_stem(folder / "image"), images_by_stem(folder / "mask")
     if not images and not masks:
         raise UserError(f"{folder / 'image'}: no images ({', '.join(IMAGE_SUFFIXES)})")
     for stem, path in images.items():
@@ -55,18 +53,16 @@ def find_slices(root: Path, split: str) -> list[SliceFiles]:
     for stem, path in masks.items():
         if stem not in images:
             raise UserError(f"{path}: its image {folder / 'image' / stem}.* is missing")
-    edges, lungs = _by_stem(folder / "mask_"), _by_stem(folder / "lung")
-    patients = read_patients(root)
+    edges, lungs = images_by_stem(folder / "mask_"), images_by_stem(folder / "lung")
+    entries = read_manifest(root)
     return [
         SliceFiles(
-            name=stem,
-            patient=patients.get((split, stem)) or _SLICE_NUMBER.sub("", stem),
-            image=images[stem],
-            mask=masks[stem],
-            edge=edges.get(stem),
-            lung=lungs.get(stem),
+            stem, entry.patient, image, masks[stem], edges.get(stem), lungs.get(stem), entry.spacing
         )
-        for stem in sorted(images)
+        for stem, image in sorted(images.items())
+        for entry in [
+            entries.get((split, stem)) or ManifestEntry(patient_of_stem(stem), spacing=None)
+        ]
     ]
 
 
@@ -75,34 +71,6 @@ def resolve_split(root: Path, split: str) -> str:
     if split == "test" and not (root / "test").is_dir() and (root / "val").is_dir():
         return "val"
     return split
-
-
-def read_patients(root: Path) -> dict[tuple[str, str], str]:
-    """Patient by (split, file stem) from <root>/manifest.csv, where there is one.
-
-    A row without a split, or a manifest without that column, speaks for every split.
-
-    Raises:
-        UserError: The file lacks the column file or patient, or a row lacks its value.
-    """
-    path = root / "manifest.csv"
-    if not path.is_file():
-        return {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8; save it as UTF-8 CSV") from error
-    reader = csv.DictReader(lines)
-    missing = {"file", "patient"} - set(reader.fieldnames or ())
-    if missing:
-        raise UserError(f"{path}: no column {', '.join(sorted(missing))}; add it or the file")
-    patients = {}
-    for row in reader:
-        if not row["file"] or not row["patient"]:
-            raise UserError(f"{path}:{reader.line_num}: no file or no patient; fill it in")
-        for split in [row["split"]] if row.get("split") else SPLITS:
-            patients[split, Path(row["file"]).stem] = row["patient"]
-    return patients
 
 
 def check_patients(splits: Mapping[str, Sequence[SliceFiles]]) -> None:
@@ -125,7 +93,7 @@ def check_patients(splits: Mapping[str, Sequence[SliceFiles]]) -> None:
         )
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def images_by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder by stem; {} where there is no folder."""
     if not folder.is_dir():
         return {}

@@ -73,10 +73,18 @@ class SliceDataset(Dataset[dict[str, Any]]):
             "patient": files.patient,
         }
 
+    def original(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image (H, W) uint8 or uint16 and mask (H, W) bool of a slice as stored."""
+        stored = self._read(index)
+        return stored.image, self._mask(stored)
+
+    def _mask(self, stored: StoredSlice) -> np.ndarray:
+        return np.isin(stored.mask, self.encoding.lesion_values)
+
     def _load(self, index: int) -> tuple[Tensor, Tensor]:
         """Image (1, H, W) float32 and masks (3, H, W) uint8: mask, lung, edge."""
         stored = self._read(index)
-        mask = np.isin(stored.mask, self.encoding.lesion_values)
+        mask = self._mask(stored)
         absent = np.zeros_like(mask)
         lung = absent if stored.lung is None else stored.lung > 0
         edge = absent if stored.edge is None else stored.edge > 0

@@ -38,7 +38,7 @@ import cv2
 import numpy as np
 
 from datasets.lesions import Disease, make_disease, paint_lesions
-from datasets.pairing import SPLITS
+from datasets.manifest import SPLITS
 from datasets.phantom import Textures, render_layers
 from datasets.phantom_shapes import LUNG_HEIGHT, Anatomy, Frame, make_anatomy
 from datasets.scanner import Scanner

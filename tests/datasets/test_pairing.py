@@ -1,4 +1,4 @@
-"""Pairing by file stem, and patients by name or manifest."""
+"""Pairing by file stem, patient and spacing of a slice."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from datasets.pairing import (
     SliceFiles,
     check_patients,
     find_slices,
-    read_patients,
     resolve_split,
 )
 from utils.errors import UserError
@@ -141,34 +140,18 @@ def test_the_patient_is_what_stands_before_a_slice_number(
     assert patients(make_split(tmp_path, stem)) == {stem: patient}
 
 
+def test_the_manifest_gives_the_spacing(tmp_path: Path) -> None:
+    make_split(tmp_path, "1", "2")
+    (tmp_path / "manifest.csv").write_text("file,patient,spacing_mm\n1.png,Ann,0.7x0.8\n")
+    assert [e.spacing for e in find_slices(tmp_path, "train")] == [(0.7, 0.8), None]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_the_manifest_says_who_is_who(encoding: str, tmp_path: Path) -> None:
     make_split(tmp_path, "1", "2", "b_z001")
     text = "file,split,patient\n1.png,train,Ann\ntrain/image/2.jpg,train,Ann\n"
     (tmp_path / "manifest.csv").write_text(text, encoding=encoding)
     assert patients(tmp_path) == {"1": "Ann", "2": "Ann", "b_z001": "b"}  # b is not listed
-
-
-def test_there_are_no_patients_without_a_manifest(tmp_path: Path) -> None:
-    assert read_patients(tmp_path) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("file,person\n1.png,Ann\n", ": no column patient"),
-        ("name,patient\n1.png,Ann\n", ": no column file"),
-        ("file;patient\n1.png;Ann\n", ": no column file, patient"),
-        ("", ": no column file, patient"),
-        ("file,patient\n1.png,Ann\n2.png\n", ":3: no file or no patient"),
-        ("patient,file\nAnn,1.png\nBob,\n", ":3: no file or no patient"),
-    ],
-    ids=["no patient", "no file", "semicolons", "empty", "short row", "empty cell"],
-)
-def test_an_unfit_manifest_is_refused(text: str, message: str, tmp_path: Path) -> None:
-    make_split(tmp_path, "1", "2")
-    (tmp_path / "manifest.csv").write_text(text, encoding="utf-8")
-    assert refusal(tmp_path).startswith(f"{tmp_path / 'manifest.csv'}{message}")
 
 
 def test_test_falls_back_to_val_only_where_there_is_no_test(tmp_path: Path) -> None:
@@ -206,14 +189,3 @@ def test_of_many_shared_patients_five_are_named_and_the_rest_counted() -> None:
     shared = [entry(f"s{number}", f"p{number}") for number in range(8)]
     with pytest.raises(UserError, match=r"one split: p0 .*p4 in train and val and 3 more"):
         check_patients({"train": shared, "val": shared})
-
-
-def test_the_manifest_tells_equal_stems_of_two_splits_apart(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text("file,split,patient\n1.png,train,a\n1.png,val,b\n")
-    assert read_patients(tmp_path) == {("train", "1"): "a", ("val", "1"): "b"}
-
-
-def test_a_manifest_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_bytes("file,patient\n1.png,Müller\n".encode("cp1252"))
-    with pytest.raises(UserError, match="not UTF-8"):
-        read_patients(tmp_path)
