@@ -1,4 +1,4 @@
-"""Enhanced-alignment measure (E-measure) over 256 thresholds.
+"""Enhanced-alignment measure (E-measure): over 256 thresholds, and at the adaptive one.
 
 Source: D.-P. Fan, C. Gong, Y. Cao, B. Ren, M.-M. Cheng, A. Borji, "Enhanced-alignment measure for
 binary foreground map evaluation", IJCAI 2018, doi 10.24963/ijcai.2018/97; equation 11 of Hu et al.,
@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.checks import check_case
+from metrics.threshold_counts import unchecked_threshold_counts
 
-NUM_THRESHOLDS = 256
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -45,28 +45,7 @@ def e_measure_curve(prob: NDArray[np.floating], target: NDArray[np.bool_]) -> ND
         ValueError: Shapes that differ, another dtype, NaN, values outside [0, 1], or one px only.
     """
     check_case(prob, target)
-    num_px = target.size
-    if num_px == 1:
-        raise ValueError("the E-measure divides by H W - 1 and needs at least 2 px, got 1")
-    false_positive, true_positive = _counts_at_thresholds(prob, target)
-    num_target = int(true_positive[0])  # threshold 0 marks everything
-    num_pred = true_positive + false_positive
-    if num_target == 0:
-        total = (num_px - num_pred).astype(np.float64)
-    elif num_target == num_px:
-        total = num_pred.astype(np.float64)
-    else:
-        false_negative = num_target - true_positive
-        true_negative = num_px - num_target - false_positive
-        total = np.zeros(NUM_THRESHOLDS)
-        for in_target, in_pred, count in (
-            (1, 1, true_positive),
-            (1, 0, false_negative),
-            (0, 1, false_positive),
-            (0, 0, true_negative),
-        ):
-            total += count * _enhanced(in_target - num_target / num_px, in_pred - num_pred / num_px)
-    return total / (num_px - 1 + _EPS)
+    return e_measure_curve_of_counts(unchecked_threshold_counts(prob, target))
 
 
 def e_measure_mean(prob: NDArray[np.floating], target: NDArray[np.bool_]) -> float:
@@ -85,23 +64,107 @@ def e_measure_mean(prob: NDArray[np.floating], target: NDArray[np.bool_]) -> flo
     return float(e_measure_curve(prob, target).mean())
 
 
-def _counts_at_thresholds(
-    prob: NDArray[np.floating], target: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """(2, 256) px with prob >= k / 255: row 0 off the lesion, row 1 on it.
+def e_measure_max(prob: NDArray[np.floating], target: NDArray[np.bool_]) -> float:
+    """E-measure at the best of the 256 thresholds of this one case.
 
-    The floor of 255 prob is that comparison, float by float: in float32 as in float64,
-    k / 255 * 255 is exactly k, and the float just below k / 255 gives less, for every k.
+    Tables of several cases often give the maximum of their mean curve instead, which is lower.
+
+    Args:
+        prob: (H, W) float32 or float64, probabilities in [0, 1].
+        target: (H, W) bool, True on the lesion.
+
+    Returns:
+        In [0, N / (N - 1)].
+
+    Raises:
+        ValueError: As e_measure_curve.
     """
-    levels = (prob * (NUM_THRESHOLDS - 1)).astype(np.int64)
-    histogram = np.bincount(
-        (levels + NUM_THRESHOLDS * target).ravel(), minlength=2 * NUM_THRESHOLDS
-    ).reshape(2, NUM_THRESHOLDS)
-    return histogram[:, ::-1].cumsum(axis=1)[:, ::-1]
+    return float(e_measure_curve(prob, target).max())
 
 
-def _enhanced(target_centred: float, pred_centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(1 + alignment)^2 / 4 of one kind of pixel, at each threshold."""
-    energy = target_centred**2 + pred_centred**2
-    alignment = 2 * target_centred * pred_centred / (energy + _EPS)
-    return (1 + alignment) ** 2 / 4
+def e_measure_adaptive(prob: NDArray[np.floating], target: NDArray[np.bool_]) -> float:
+    """E-measure at the adaptive threshold, `prob >= min(2 mean(prob), 1)`.
+
+    Args:
+        prob: (H, W) float32 or float64, probabilities in [0, 1].
+        target: (H, W) bool, True on the lesion.
+
+    Returns:
+        In [0, N / (N - 1)].
+
+    Raises:
+        ValueError: As e_measure_curve.
+    """
+    check_case(prob, target)
+    num_target = np.count_nonzero(target)
+    sizes = np.array([target.size - num_target, num_target])
+    counts = adaptive_counts(prob, target, float(prob.mean(dtype=np.float64)))
+    return float(e_measure_of_counts(counts, sizes)[0])
+
+
+def e_measure_curve_of_counts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """As e_measure_curve, where the histogram is made already; `.mean()` is e_measure_mean.
+
+    Args:
+        counts: (2, 256) int64 of threshold_counts.
+
+    Raises:
+        ValueError: One px only.
+    """
+    return e_measure_of_counts(counts, counts[:, 0])  # threshold 0 marks everything
+
+
+def e_measure_of_counts(counts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """E-measure of any number of binary predictions of one case.
+
+    Args:
+        counts: (2, K) int64, predicted px off and on the lesion.
+        sizes: (2,) int64, px of the background and of the lesion.
+
+    Returns:
+        (K,) float64.
+
+    Raises:
+        ValueError: One px only.
+    """
+    num_px = int(sizes.sum())
+    if num_px == 1:
+        raise ValueError("the E-measure divides by H W - 1 and needs at least 2 px, got 1")
+    num_pred = counts.sum(axis=0)
+    num_background, num_target = sizes.tolist()
+    if num_target == 0:
+        total = num_px - num_pred
+    elif num_background == 0:
+        total = num_pred
+    else:
+        # Axes: off and on the lesion; not predicted and predicted; predictions.
+        num_kind = np.empty((2, 2, num_pred.size))
+        num_kind[:, 0], num_kind[:, 1] = sizes[:, None] - counts, counts
+        mean_target, mean_pred = num_target / num_px, num_pred / num_px
+        target_centred = np.array([-mean_target, 1 - mean_target])[:, None, None]
+        pred_centred = np.stack([-mean_pred, 1 - mean_pred])
+        score = 2 * target_centred * pred_centred / (target_centred**2 + pred_centred**2 + _EPS)
+        score += 1
+        score *= score
+        score *= num_kind
+        total = score.reshape(4, -1).sum(axis=0) / 4
+    return total / (num_px - 1 + _EPS)
+
+
+def adaptive_counts(
+    prob: NDArray[np.floating], target: NDArray[np.bool_], mean: float
+) -> NDArray[np.int64]:
+    """(2, 1) px at the adaptive threshold, off and on the lesion, of a case that is checked.
+
+    Args:
+        prob: (H, W) float32 or float64, probabilities in [0, 1].
+        target: (H, W) bool, True on the lesion.
+        mean: Mean of prob in float64.
+    """
+    exact = min(2 * mean, 1.0)
+    threshold = prob.dtype.type(exact)
+    if float(threshold) < exact:  # numpy would compare in float32, rounded
+        threshold = np.nextafter(threshold, prob.dtype.type(1))
+    pred = prob >= threshold
+    num_hits = np.count_nonzero(pred & target)
+    return np.array([[np.count_nonzero(pred) - num_hits], [num_hits]])

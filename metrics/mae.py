@@ -26,4 +26,6 @@ def mae(prob: NDArray[np.floating], target: NDArray[np.bool_]) -> float:
         ValueError: Shapes that differ, another dtype, NaN, or values outside [0, 1].
     """
     check_case(prob, target)
-    return float(np.abs(prob.astype(np.float64) - target).mean())
+    error = prob.astype(np.float64)
+    error[target] = 1 - error[target]
+    return float(error.mean())

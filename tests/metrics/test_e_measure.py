@@ -1,9 +1,18 @@
-"""E-measure: hand-worked and degenerate cases, and two independent oracles."""
+"""E-measure: hand-worked and degenerate cases, and a loop over the thresholds as an oracle."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from metrics import e_measure_curve, e_measure_mean
+from metrics import (
+    e_measure_adaptive,
+    e_measure_curve,
+    e_measure_curve_of_counts,
+    e_measure_max,
+    e_measure_mean,
+    threshold_counts,
+)
 
 TARGET = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)
 EMPTY = np.zeros((4, 4), dtype=bool)
@@ -88,13 +97,44 @@ def test_agrees_with_256_passes_over_the_pixels(kind: str, dtype: type) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
-def test_agrees_with_pysodmetrics(kind: str, dtype: type) -> None:
-    py_sod_metrics = pytest.importorskip("py_sod_metrics", reason="pip install pysodmetrics")
+def test_curve_of_counts_and_maximum_are_those_of_the_map(kind: str, dtype: type) -> None:
     prob, target = random_case(kind, dtype)
-    oracle = py_sod_metrics.Emeasure()
-    oracle.step(prob, target, normalize=False)
-    expected = np.ravel(oracle.get_results()["em"]["curve"])[::-1]  # theirs falls from 1 to 0
-    np.testing.assert_allclose(e_measure_curve(prob, target), expected, rtol=0, atol=1e-6)
+    curve = e_measure_curve(prob, target)
+    np.testing.assert_array_equal(
+        e_measure_curve_of_counts(threshold_counts(prob, target)), curve, strict=True
+    )
+    assert e_measure_max(prob, target) == max(curve.tolist())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_adaptive_threshold_is_twice_the_mean(kind: str, dtype: type) -> None:
+    prob, target = random_case(kind, dtype)
+    prob **= 3  # of mean 1/4; twice the mean of prob itself would be 1
+    marked = prob >= np.float64(2 * sum(map(float, prob.flat)) / prob.size)
+    expected = naive_curve(marked.astype(dtype), target)[255]
+    assert 0 < np.count_nonzero(marked) < marked.size
+    assert e_measure_adaptive(prob, target) == pytest.approx(expected, abs=1e-12)
+
+
+def test_adaptive_threshold_is_compared_in_full_precision() -> None:
+    # The mean of 64 px is exactly x / 2 + 2^-31, so the threshold lies 2^-30 above x, which
+    # float32 would round down to x: the px of x are not marked.
+    x = np.float32(0.25)
+    prob = np.array([[x] * 32 + [0] * 31 + [64 * 2.0**-31]], dtype=np.float32)
+    target = prob == x
+    assert e_measure_adaptive(prob, target) == pytest.approx(16 / 63)  # blank: 64 * 1/4 / 63
+
+
+def test_adaptive_threshold_never_exceeds_one() -> None:
+    prob = np.where(TARGET, 1.0, 0.9)
+    assert e_measure_adaptive(prob, TARGET) == pytest.approx(16 / 15)
+    assert e_measure_adaptive(np.ones((4, 4)), ~EMPTY) == pytest.approx(16 / 15)
+
+
+def test_adaptive_threshold_of_a_blank_map_marks_everything() -> None:
+    assert e_measure_adaptive(np.zeros((4, 4)), EMPTY) == 0
+    assert e_measure_adaptive(np.zeros((4, 4)), TARGET) == pytest.approx(CONSTANT)
 
 
 def test_perfect_map_scores_n_over_n_minus_1_and_its_mean_stays_below_one() -> None:
@@ -137,11 +177,16 @@ def test_full_target_counts_the_marked_px() -> None:
     assert e_measure_curve(TARGET.astype(float), ~EMPTY)[1:] == pytest.approx(np.full(255, 4 / 15))
 
 
-def test_single_pixel_is_refused() -> None:
+SCORES = [e_measure_curve, e_measure_mean, e_measure_max, e_measure_adaptive]
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_single_pixel_is_refused(score: Callable) -> None:
     with pytest.raises(ValueError, match="at least 2 px"):
-        e_measure_curve(np.zeros((1, 1)), np.zeros((1, 1), dtype=bool))
+        score(np.zeros((1, 1)), np.zeros((1, 1), dtype=bool))
 
 
+@pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize(
     ("prob", "target"),
     [
@@ -152,6 +197,6 @@ def test_single_pixel_is_refused() -> None:
         (np.zeros((2, 2)), TARGET),
     ],
 )
-def test_refuses_wrong_input(prob: np.ndarray, target: np.ndarray) -> None:
+def test_refuses_wrong_input(score: Callable, prob: np.ndarray, target: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"prob|target"):
-        e_measure_mean(prob, target)
+        score(prob, target)

@@ -37,16 +37,6 @@ def test_agrees_with_a_loop_over_the_pixels(shape: tuple[int, int]) -> None:
     assert mae(prob, target) == pytest.approx(sum(errors) / len(errors), abs=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (64, 96)])
-def test_agrees_with_pysodmetrics(shape: tuple[int, int]) -> None:
-    py_sod_metrics = pytest.importorskip("py_sod_metrics", reason="pip install pysodmetrics")
-    rng = np.random.default_rng(1)
-    prob, target = rng.random(shape), rng.random(shape) < 0.3
-    oracle = py_sod_metrics.MAE()
-    oracle.step(prob, target, normalize=False)
-    assert mae(prob, target) == pytest.approx(float(oracle.get_results()["mae"]), abs=1e-6)
-
-
 @pytest.mark.parametrize(
     ("prob", "target", "message"),
     [

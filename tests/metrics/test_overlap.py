@@ -1,13 +1,22 @@
-"""Dice, sensitivity and precision: hand-worked, degenerate and random cases."""
+"""Dice, IoU, sensitivity, specificity and precision: hand-worked, degenerate and random cases."""
 
 import math
 
 import numpy as np
 import pytest
 
-from metrics import Confusion, confusion, dice, pool_confusions, precision, sensitivity
+from metrics import (
+    Confusion,
+    confusion,
+    dice,
+    iou,
+    pool_confusions,
+    precision,
+    sensitivity,
+    specificity,
+)
 
-OVERLAP = [dice, sensitivity, precision]
+OVERLAP = [dice, iou, sensitivity, precision]
 POLICIES = ["one", "zero", "nan"]
 TARGET = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)
 PRED = np.array([[0, 1, 1, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0]], dtype=bool)
@@ -26,6 +35,8 @@ def test_confusion_counts_a_hand_worked_case() -> None:
 def test_scores_of_a_hand_worked_case(policy: str) -> None:
     counts = Confusion(2, 4, 2, 8)
     assert dice(counts, empty_target=policy) == pytest.approx(0.4)  # 2 * 2 / (6 + 4)
+    assert iou(counts, empty_target=policy) == pytest.approx(0.25)  # 2 / (2 + 4 + 2)
+    assert specificity(counts, empty_target=policy) == pytest.approx(2 / 3)  # 8 / (8 + 4)
     assert sensitivity(counts, empty_target=policy) == pytest.approx(0.5)  # 2 / 4
     assert precision(counts, empty_target=policy) == pytest.approx(1 / 3)  # 2 / 6
 
@@ -45,6 +56,32 @@ def test_empty_target_and_empty_prediction_follow_the_policy(metric, policy, sco
 )
 def test_no_hit_scores_zero_under_every_policy(metric, policy, pred, target) -> None:
     assert metric(confusion(pred, target), empty_target=policy) == 0.0
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    ("pred", "target", "score"),
+    [
+        (EMPTY, EMPTY, 1),
+        (PRED, EMPTY, 10 / 16),  # 6 of 16 px are false alarms
+        (~EMPTY, EMPTY, 0),
+        (EMPTY, TARGET, 1),
+        (~EMPTY, TARGET, 0),
+        (TARGET, TARGET, 1),
+        (~TARGET, TARGET, 0),
+    ],
+)
+def test_specificity_is_a_plain_ratio_wherever_there_is_background(
+    policy, pred, target, score
+) -> None:
+    assert specificity(confusion(pred, target), empty_target=policy) == pytest.approx(score)
+
+
+@pytest.mark.parametrize("pred", [EMPTY, PRED, ~EMPTY])
+@pytest.mark.parametrize(("policy", "score"), [("one", 1.0), ("zero", 0.0), ("nan", math.nan)])
+def test_specificity_of_a_full_target_follows_the_policy(pred, policy, score) -> None:
+    counts = confusion(pred, ~EMPTY)
+    assert specificity(counts, empty_target=policy) == pytest.approx(score, nan_ok=True)
 
 
 @pytest.mark.parametrize("metric", OVERLAP)
@@ -71,6 +108,7 @@ def test_agrees_with_sets_of_pixels(shape: tuple[int, int]) -> None:
             continue
         counts = confusion(pred, target)
         assert dice(counts, empty_target="nan") == pytest.approx(2 * len(p & g) / (len(p) + len(g)))
+        assert iou(counts, empty_target="nan") == pytest.approx(len(p & g) / len(p | g))
         assert sensitivity(counts, empty_target="nan") == pytest.approx(len(p & g) / len(g))
         assert precision(counts, empty_target="nan") == pytest.approx(len(p & g) / max(len(p), 1))
 
@@ -82,7 +120,7 @@ def test_pooling_adds_the_counts() -> None:
     assert pool_confusions([]) == Confusion(0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("metric", OVERLAP)
+@pytest.mark.parametrize("metric", [*OVERLAP, specificity])
 def test_the_policy_is_required_and_checked(metric) -> None:
     with pytest.raises(TypeError):
         metric(Confusion(1, 1, 1, 1))

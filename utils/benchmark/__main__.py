@@ -1,6 +1,7 @@
 """Speed, memory and arithmetic of training and evaluation on this machine; see --help."""
 
 import argparse
+import sys
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import nn
 from datasets.pairing import find_slices
 from utils.benchmark.device import DeviceBenchmark
 from utils.benchmark.loader_cost import synthetic_data
+from utils.benchmark.metrics_cost import main as measure_metrics
 from utils.benchmark.step_cost import MACHINE_ERRORS, describe_failure
 from utils.benchmark.step_profile import write_trace
 from utils.benchmark.step_trial import empty_compile_cache
@@ -33,6 +35,9 @@ _MAX_ROUNDS_BESIDE_GPU = 3  # on the CPU, which takes minutes where the GPU take
 
 def main() -> None:
     """Command line."""
+    if sys.argv[1:2] == ["metrics"]:
+        measure_metrics(sys.argv[2:])
+        return
     arguments = _parse_arguments()
     config = _load_config(arguments)
     torch.set_num_threads(arguments.threads)
@@ -125,8 +130,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser = create_parser(
         "Measure the training step of the configured network in its variants, the training\n"
         "loader and the evaluation; on a GPU, and on the CPU beside it unless training.device is "
-        "cuda.",
-        "python -m utils.benchmark --experiment quickstart --out benchmark.csv\n"
+        "cuda.\nThe word metrics as the first argument measures the scoring alone, without a "
+        "network.",
+        "python -m utils.benchmark metrics\n"
+        "  python -m utils.benchmark --experiment quickstart --out benchmark.csv\n"
         "  python -m utils.benchmark --experiment quickstart --profile trace",
     )
     parser.prog = "python -m utils.benchmark"
