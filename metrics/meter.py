@@ -1,14 +1,11 @@
 """One row of metrics per case, and their summary."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.checks import check_case
-from metrics.e_measure import e_measure_mean
-from metrics.mae import mae
 from metrics.overlap import (
     Confusion,
     EmptyTarget,
@@ -19,9 +16,26 @@ from metrics.overlap import (
     precision,
     sensitivity,
 )
-from metrics.s_measure import s_measure
+from metrics.soft_scores import SoftScores, score_soft
 
-_OVERLAP = {"dice": dice, "sensitivity": sensitivity, "precision": precision}
+Spacing = tuple[float, float]
+_SOFT = ("mae", "e_measure_mean", "s_measure")
+_COUNTS = ("lesion_px", "pred_px", "hit_px", "num_px")
+
+
+class ScoredCase(NamedTuple):
+    """One checked case with what several metrics need of it.
+
+    `prob` is what is scored; `raw` the map as it was given, where a protocol changes it before.
+    """
+
+    raw: NDArray[np.floating]
+    prob: NDArray[np.floating]
+    target: NDArray[np.bool_]
+    pred: NDArray[np.bool_]
+    spacing: Spacing | None
+    soft: SoftScores
+    confusion: Confusion
 
 
 class Meter:
@@ -29,19 +43,23 @@ class Meter:
 
     A case is one slice. A pixel is predicted as lesion if `prob >= threshold`, the same comparison
     as in the E-measure; a probability of exactly 0.5 counts, where rounding to even would drop it.
+
+    This is the meter of a training run's validation; metrics.protocol_meters has those of test.py.
     """
 
-    def __init__(
-        self, *, empty_target: EmptyTarget, threshold: float = 0.5, structural: bool = True
-    ) -> None:
+    # Keys of a row that are averaged, in the order of the row; and those that can be pooled.
+    keys: tuple[str, ...] = (
+        *("dice", "sensitivity", "precision"),
+        *_SOFT,
+    )
+
+    def __init__(self, *, empty_target: EmptyTarget, threshold: float = 0.5) -> None:
         """Starts without a case.
 
         Args:
             empty_target: Score of Dice, sensitivity and precision where target and prediction are
                 both empty: "one", "zero", or "nan", which leaves the case out of their means.
             threshold: Probability in [0, 1] from which on a pixel is predicted as lesion.
-            structural: False skips E- and S-measure, and their keys: the cheap validation of an
-                epoch.
 
         Raises:
             ValueError: Unknown policy, or a threshold outside [0, 1].
@@ -51,33 +69,28 @@ class Meter:
             raise ValueError(f"threshold must lie in [0, 1], got {threshold}")
         self.empty_target = empty_target
         self.threshold = float(threshold)
-        self.structural = structural
         self._rows: list[dict[str, Any]] = []
-        self._confusions: list[Confusion] = []
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """A copy of the rows, in the order of the updates.
 
-        Keys: name, patient; dice, sensitivity, precision, mae, e_measure_mean, s_measure, all
-        fractions; lesion_px, pred_px. The two structural ones are absent where switched off.
+        Keys: name, patient; `keys`, fractions; lesion_px, pred_px, hit_px (of both), num_px.
         """
         return [dict(row) for row in self._rows]
 
-    def cases(self) -> list[tuple[dict[str, Any], tuple[int, ...]]]:
-        """What is known of each case, as plain values: its row and its counts."""
-        counts = [tuple(map(int, counts)) for counts in self._confusions]
-        return list(zip(self._rows, counts, strict=True))
-
-    def add_cases(self, cases: Iterable[tuple[dict[str, Any], tuple[int, ...]]]) -> None:
-        """Take over what another meter of the same settings knows, in another process, say."""
-        for row, counts in cases:
-            self._rows.append(row)
-            self._confusions.append(Confusion(*counts))
+    def add_rows(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Take over the rows of another meter of the same settings, in another process, say."""
+        self._rows.extend(rows)
 
     def update(
-        self, prob: NDArray[np.floating], target: NDArray[np.bool_], name: str, patient: str
-    ) -> None:
+        self,
+        prob: NDArray[np.floating],
+        target: NDArray[np.bool_],
+        name: str,
+        patient: str,
+        spacing: Spacing | None = None,
+    ) -> ScoredCase:
         """Scores one case and adds its row; nothing is added if it raises.
 
         Args:
@@ -85,32 +98,34 @@ class Meter:
             target: (H, W) bool, True on the lesion.
             name: Name of the case, for the row and the messages.
             patient: The patient whom the case belongs to.
+            spacing: Height and width of a px in mm, where known.
+
+        Returns:
+            The case as it was scored.
 
         Raises:
             ValueError: Shapes that differ, another dtype, NaN, or values outside [0, 1]; the
                 message names the case.
         """
         try:
-            check_case(prob, target)
-            counts = confusion(prob >= self.threshold, target)
-            row = {"name": name, "patient": patient} | self._scores(counts)
-            row["mae"] = mae(prob, target)
-            if self.structural:
-                row["e_measure_mean"] = e_measure_mean(prob, target)
-                row["s_measure"] = s_measure(prob, target)
+            case = self._look_at(prob, target, spacing)
+            scores = self._score(case)
         except ValueError as error:
             raise ValueError(f"case {name!r} of patient {patient!r}: {error}") from error
-        self._rows.append(row | {"lesion_px": counts.num_target, "pred_px": counts.num_pred})
-        self._confusions.append(counts)
+        self._rows.append({"name": name, "patient": patient} | scores)
+        return case
+
+    def as_scored(self, prob: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The map that is scored for a predicted one; the same but where a protocol changes it."""
+        return prob
 
     def summary(self) -> dict[str, Any]:
         """Means and counts over all cases; fractions, not per cent.
 
         Returns:
             - n, n_patients: cases, and different patients.
-            - dice, sensitivity, precision, mae, e_measure_mean, s_measure: macro means over the
-              cases, without NaN; NaN if nothing is left.
-            - dice_nonempty: macro Dice over the cases with lesion; NaN if there is none.
+            - `keys`: macro means over the cases, without NaN; NaN if nothing is left.
+            - <key>_nonempty: the same over the cases with lesion.
             - dice_pooled, sensitivity_pooled, precision_pooled: from the counts of all cases.
             - num_empty_target; num_false_alarm, empty target and a prediction that is not;
               num_missed, a target that is not empty and not one px of it predicted.
@@ -121,30 +136,63 @@ class Meter:
         """
         if not self._rows:
             raise ValueError("the meter has no case to summarise; call update first")
-        keys = [*_OVERLAP, "mae"] + ["e_measure_mean", "s_measure"] * self.structural
         nonempty = [row for row in self._rows if row["lesion_px"]]
         empty = [row for row in self._rows if not row["lesion_px"]]
-        pooled = self._scores(pool_confusions(self._confusions))
         return {
             "n": len(self._rows),
             "n_patients": len({row["patient"] for row in self._rows}),
-            **{key: _mean(row[key] for row in self._rows) for key in keys},
-            "dice_nonempty": _mean(row["dice"] for row in nonempty),
-            **{f"{key}_pooled": value for key, value in pooled.items()},
+            **_means(self._rows, self.keys),
+            **{f"{key}_nonempty": mean for key, mean in _means(nonempty, self.keys).items()},
+            **self._pooled(pool_confusions(map(confusion_of_row, self._rows))),
             "num_empty_target": len(empty),
             "num_false_alarm": sum(row["pred_px"] > 0 for row in empty),
-            "num_missed": sum(row["sensitivity"] == 0 for row in nonempty),
+            "num_missed": sum(row["hit_px"] == 0 for row in nonempty),
             "empty_target": self.empty_target,
             "threshold": self.threshold,
         }
 
-    def _scores(self, counts: Confusion) -> dict[str, Any]:
-        """The three overlap metrics under the meter's policy."""
-        return {key: f(counts, empty_target=self.empty_target) for key, f in _OVERLAP.items()}
+    def _look_at(
+        self, prob: NDArray[np.floating], target: NDArray[np.bool_], spacing: Spacing | None
+    ) -> ScoredCase:
+        """Check a case and take what several metrics share."""
+        soft = score_soft(prob, target)  # checks the case
+        pred = prob >= self.threshold
+        return ScoredCase(prob, prob, target, pred, spacing, soft, confusion(pred, target))
+
+    def _score(self, case: ScoredCase) -> dict[str, Any]:
+        """The row of a case but for its name and patient."""
+        soft = {key: getattr(case.soft, key) for key in _SOFT}
+        return self._overlap(case.confusion) | soft | counts_row(case.confusion)
+
+    def _overlap(self, counts: Confusion) -> dict[str, float]:
+        """The overlap metrics of one case, or of pooled ones, under the meter's policy."""
+        return {
+            metric.__name__: metric(counts, empty_target=self.empty_target)
+            for metric in (dice, sensitivity, precision)
+        }
+
+    def _pooled(self, counts: Confusion) -> dict[str, float]:
+        """The pooled overlap metrics, their keys marked."""
+        return {f"{key}_pooled": value for key, value in self._overlap(counts).items()}
 
 
-def _mean(values: Iterable[float]) -> float:
-    """Mean of the values that are not NaN; NaN if there is none, without numpy's warning."""
-    kept = np.array(list(values), dtype=np.float64)
-    kept = kept[~np.isnan(kept)]
-    return float(kept.mean()) if kept.size else float("nan")
+def counts_row(counts: Confusion) -> dict[str, int]:
+    """The counts of a confusion as a row has them."""
+    values = (counts.num_target, counts.num_pred, counts.true_positive, sum(counts))
+    return dict(zip(_COUNTS, values, strict=True))
+
+
+def confusion_of_row(row: dict[str, Any]) -> Confusion:
+    """The confusion back from a row's counts."""
+    lesion, pred, hit, size = (row[key] for key in _COUNTS)
+    return Confusion(hit, pred - hit, lesion - hit, size - lesion - pred + hit)
+
+
+def _means(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, float]:
+    """Means of the values that are not NaN; NaN if there is none, without numpy's warning."""
+    means = {}
+    for key in keys:
+        values = np.array([row[key] for row in rows], dtype=np.float64)
+        kept = values[~np.isnan(values)]
+        means[key] = float(kept.mean()) if kept.size else float("nan")
+    return means

@@ -111,6 +111,8 @@ class EvaluationConfig(_Section):
 
     empty_target: Literal["one", "zero", "nan"]
     threshold: Annotated[float, Field(gt=0, lt=1)]
+    tolerance_mm: NotNegative
+    tolerance_px: NotNegative
     batch_size: Count
 
 

@@ -4,7 +4,9 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from metrics import Meter
@@ -114,11 +116,20 @@ def add_cases(meter: Meter, output: SegOutput, batch: Batch) -> None:
     """Give the meter every slice of a batch.
 
     Raises:
-        UserError: A prediction is not finite; names the slice.
+        NonFiniteError: A prediction holds NaN; names the slice.
     """
     prob = torch.sigmoid(output.mask.float())[:, 0].cpu().numpy()
     target = batch["mask"][:, 0].cpu().numpy() > 0.5
     for index, name in enumerate(batch["name"]):
-        if math.isnan(prob[index].sum()):
-            raise NonFiniteError(f"case {name}: the prediction holds NaN; the weights are spoilt")
+        check_prediction(prob[index], name)
         meter.update(prob[index], target[index], name, batch["patient"][index])
+
+
+def check_prediction(prob: NDArray[np.floating], name: str) -> None:
+    """Refuse a predicted map with NaN, which is no score.
+
+    Raises:
+        NonFiniteError: Names the slice.
+    """
+    if math.isnan(prob.sum()):
+        raise NonFiniteError(f"case {name}: the prediction holds NaN; the weights are spoilt")

@@ -159,8 +159,8 @@ class Trainer:
         batches = self._stopping_between(Progress(self.data.val, "validation"))
         averages = evaluate(model, batches, self.runtime, meter, self.loss)
         whole = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
-        for cases in self.world.gather(meter.cases()):
-            whole.add_cases(cases)
+        for rows in self.world.gather(meter.rows):
+            whole.add_rows(rows)
         return averages.over_processes(self.world).means(), whole.summary()
 
     def _stopping_between(self, batches: Iterable[T]) -> Iterator[T]:

@@ -9,9 +9,10 @@ import pytest
 from metrics import Meter, e_measure_mean, mae, s_measure
 
 ROW_KEYS = ["name", "patient", "dice", "sensitivity", "precision", "mae", "e_measure_mean"]
-ROW_KEYS += ["s_measure", "lesion_px", "pred_px"]
-SUMMARY_KEYS = ["n", "n_patients", "dice", "sensitivity", "precision", "mae", "e_measure_mean"]
-SUMMARY_KEYS += ["s_measure", "dice_nonempty", "dice_pooled", "sensitivity_pooled"]
+ROW_KEYS += ["s_measure", "lesion_px", "pred_px", "hit_px", "num_px"]
+METRIC_KEYS = ["dice", "sensitivity", "precision", "mae", "e_measure_mean", "s_measure"]
+SUMMARY_KEYS = ["n", "n_patients", *METRIC_KEYS, *(f"{key}_nonempty" for key in METRIC_KEYS)]
+SUMMARY_KEYS += ["dice_pooled", "sensitivity_pooled"]
 SUMMARY_KEYS += ["precision_pooled", "num_empty_target", "num_false_alarm", "num_missed"]
 SUMMARY_KEYS += ["empty_target", "threshold"]
 
@@ -33,8 +34,8 @@ CASES = [
 ]
 
 
-def filled_meter(empty_target: str = "one", **kwargs: bool) -> Meter:
-    meter = Meter(empty_target=empty_target, **kwargs)
+def filled_meter(empty_target: str = "one") -> Meter:
+    meter = Meter(empty_target=empty_target)
     for name, patient, pred, target in CASES:
         meter.update(pred * np.float32(0.9), target, name, patient)
     return meter
@@ -50,11 +51,13 @@ def test_rows_hold_one_hand_worked_score_per_case() -> None:
     assert [row["precision"] for row in rows] == pytest.approx([0.5, 1, 0, 0, 0.5])
     assert [row["lesion_px"] for row in rows] == [4, 0, 0, 2, 2]
     assert [row["pred_px"] for row in rows] == [4, 0, 2, 0, 4]
+    assert [row["hit_px"] for row in rows] == [2, 0, 0, 0, 2]
+    assert [row["num_px"] for row in rows] == [16] * 5
     for row, (_, _, pred, target) in zip(rows, CASES, strict=True):
         prob = pred * np.float32(0.9)
-        assert row["mae"] == mae(prob, target)
-        assert row["e_measure_mean"] == e_measure_mean(prob, target)
-        assert row["s_measure"] == s_measure(prob, target)
+        assert row["mae"] == pytest.approx(mae(prob, target), abs=1e-12)
+        assert row["e_measure_mean"] == pytest.approx(e_measure_mean(prob, target), abs=1e-12)
+        assert row["s_measure"] == pytest.approx(s_measure(prob, target), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +133,29 @@ def test_a_probability_at_the_threshold_counts() -> None:
         assert [row["pred_px"] for row in meter.rows] == [16, 0]
 
 
-def test_structural_false_leaves_its_keys_out_and_the_rest_alone() -> None:
-    full, cheap = filled_meter(), filled_meter(structural=False)
-    structural = {"e_measure_mean", "s_measure"}
-    assert set(full.summary()) - set(cheap.summary()) == structural
-    assert cheap.summary() == {k: v for k, v in full.summary().items() if k not in structural}
-    assert list(cheap.rows[0]) == [key for key in ROW_KEYS if key not in structural]
+def test_every_metric_has_a_mean_over_the_cases_with_lesion() -> None:
+    meter = filled_meter()
+    summary, nonempty = meter.summary(), [row for row in meter.rows if row["lesion_px"]]
+    for key in METRIC_KEYS:
+        expected = sum(row[key] for row in nonempty) / 3
+        assert summary[f"{key}_nonempty"] == pytest.approx(expected)
+
+
+def test_rows_of_two_meters_come_to_the_summary_of_one() -> None:
+    whole, first, second = filled_meter(), filled_meter(), Meter(empty_target="one")
+    first.add_rows(second.rows)
+    second.update(make_map(3).astype(float), make_map(12), "beside", "p3")
+    whole.update(make_map(3).astype(float), make_map(12), "beside", "p3")
+    first.add_rows(second.rows)
+    assert first.summary() == whole.summary()
+
+
+def test_update_gives_back_the_case_as_it_was_scored() -> None:
+    prob, target = make_map(1, 2).astype(np.float32), make_map(2)
+    case = Meter(empty_target="one").update(prob, target, "a", "p")
+    assert case.prob is prob
+    assert (case.pred == make_map(1, 2)).all()
+    assert case.confusion == (1, 1, 0, 14)
 
 
 def test_rows_are_copies() -> None:
