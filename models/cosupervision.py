@@ -27,6 +27,11 @@ class _SideHeads(nn.Module):
         super().__init__()
         self.heads = nn.ModuleDict({str(i): nn.Conv2d(channels[i - 1], 1, 1) for i in stages})
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """S1 to S5, those that have a head, in the order of the outputs."""
+        return tuple(f"S{i}" for i in self.heads)
+
     def forward(self, features: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, ...]:
         # 1x1 convolution and bilinear resize are both linear, one over channels with the same
         # weights everywhere, the other over places with weights that sum to 1: they commute.

@@ -166,6 +166,17 @@ class ResUNet(nn.Module):
         semantic = {"semantic"} if self.assm.heads or self.decoder_assm.heads else set()
         return frozenset({"mask"} | edge | semantic)
 
+    @property
+    def side_outputs(self) -> dict[str, tuple[str, ...]]:
+        """The stages behind SegOutput.edge and .semantic, in their order; X1 to X5 as S1* to S5*.
+
+        The paper's names: table 4 stars what is supervised in the decoder.
+        """
+        return {
+            "edge": (*self.esm.stages, *(f"{name}*" for name in self.decoder_esm.stages)),
+            "semantic": (*self.assm.stages, *(f"{name}*" for name in self.decoder_assm.stages)),
+        }
+
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
         """Segment a batch of slices.
 

@@ -135,9 +135,11 @@ class Recorder:
     def _draw(self, state: TrainingState) -> None:
         """Write pictures of the fixed validation cases."""
         batches = predict(state.evaluated, self.pictures, self.runtime, with_maps=True)
+        stages = getattr(state.evaluated, "side_outputs", None)
         with torch.compiler.set_stance("force_eager"):  # another graph is not worth its compilation
             for batch, output in batches:
-                rows = [case_panels(batch, output, i) for i in range(len(batch["name"]))]
+                count = len(batch["name"])
+                rows = [case_panels(batch, output, i, stages) for i in range(count)]
                 figure = draw_cases(batch["name"], rows)
                 self.logbook.write_figure("val/cases", figure, state.epoch)
 

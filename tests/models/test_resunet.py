@@ -122,6 +122,39 @@ def test_every_switch_gives_logits_at_the_input_size(
     assert model.heads == heads
 
 
+@pytest.mark.parametrize(
+    ("arguments", "edge", "semantic"),
+    [
+        ({}, ("S1", "S2"), ("S3", "S4", "S5")),
+        (
+            {"edge_stages": (1, 2, 3, 4, 5), "semantic_stages": ()},
+            ("S1", "S2", "S3", "S4", "S5"),
+            (),
+        ),
+        (
+            {"edge_stages": (2,), "decoder_edge_stages": (1,), "decoder_semantic_stages": (4, 5)},
+            ("S2", "S1*"),
+            ("S3", "S4", "S5", "S4*", "S5*"),
+        ),
+        (PLAIN, (), ()),
+    ],
+)
+def test_side_outputs_are_named_in_their_order(
+    arguments: dict, edge: tuple[str, ...], semantic: tuple[str, ...]
+) -> None:
+    model = create_model("resunet", **SMALL, **arguments).eval()
+    assert model.side_outputs == {"edge": edge, "semantic": semantic}
+    output = model(torch.randn(1, 1, 32, 32))
+    assert (len(output.edge), len(output.semantic)) == (len(edge), len(semantic))
+    # The last edge output is the one of the module that the last name speaks of.
+    if edge:
+        head = model.decoder_esm.heads if edge[-1].endswith("*") else model.esm.heads
+        torch.nn.init.constant_(head[edge[-1][1]].weight, 0)
+        torch.nn.init.constant_(head[edge[-1][1]].bias, 7)
+        changed = model(torch.randn(1, 1, 32, 32)).edge
+        assert [bool((side == 7).all()) for side in changed] == [False] * (len(edge) - 1) + [True]
+
+
 def test_every_parameter_is_registered_and_gets_a_gradient() -> None:
     model = create_model(
         "resunet", **SMALL, decoder_edge_stages=(1, 2), decoder_semantic_stages=(3, 4, 5)
