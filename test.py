@@ -1,119 +1,205 @@
-"""Score a checkpoint on a split; see --help."""
+"""Score a checkpoint, or a folder of maps, or compare two scored runs; see --help."""
 
+import argparse
 import os
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from metrics import Meter
-from utils.builders import build_network, build_runtime
-from utils.checkpoint import load_checkpoint, load_weights
+from metrics.protocols import NATIVE, PROTOCOLS, Protocol
+from utils.cases import CaseSource, NetworkCases
 from utils.cli import add_set_argument, create_parser, run_main
+from utils.comparison import compare_runs, format_comparison, save_comparison
 from utils.config import Config
-from utils.config_loader import override_config, restore_config
-from utils.engine import evaluate
+from utils.config_loader import (
+    DEFAULT_CONFIG,
+    dump_config,
+    load_config,
+    override_config,
+)
 from utils.errors import UserError
-from utils.loaders import Split, build_evaluation_loader, open_split
+from utils.evaluation import build_meter, evaluate_cases
+from utils.evaluation_files import EvaluationFiles
+from utils.figures.paper_files import pick_by_area, save_paper_figures
+from utils.loaders import Split, open_split
+from utils.map_folders import FolderCases, find_map_pairs
 from utils.overlays import save_overlays
 from utils.progress import Progress
-from utils.run_info import collect_run_info, write_json
-from utils.runtime import Runtime
-from utils.tables import format_scores, write_rows
+from utils.run_info import collect_environment, collect_run_info
+from utils.tables import format_scores
+from utils.trained_run import TrainedRun, open_run
 
-# What may be set when a checkpoint is scored; the rest is the checkpoint's own.
-_OVERRIDABLE = (
-    "data.",
-    "evaluation.",
-    "training.device",
-    "training.precision",
-    "training.channels_last",
-)
+# What may be set when maps are scored: they bring no configuration.
+_OVERRIDABLE_FOR_MAPS = ("data.lesion_values", "evaluation.")
+_CASES_IN_FIGURES = 4
+_OF_NATIVE = ("evaluation.empty_target", "evaluation.threshold", "evaluation.tolerance_")
 
 
 def main() -> None:
     """Command line."""
-    parser = create_parser(
-        "Score a checkpoint on a split.",
-        "python test.py --checkpoint checkpoint/quickstart/seed2/best.pt --split test",
-    )
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: beside the checkpoint")
-    add_set_argument(parser)
-    arguments = parser.parse_args()
+    arguments = parse()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("test.py scores in one process; start it without torchrun")
+    if arguments.compare:
+        compare(*arguments.compare, arguments.unit, arguments.out)
+    elif arguments.maps:
+        score_maps(arguments)
+    else:
+        score_checkpoint(arguments)
 
-    checkpoint = load_checkpoint(arguments.checkpoint)
-    trained = restore_config(checkpoint["config"])
-    config = override_config(trained, arguments.overrides, _OVERRIDABLE)
-    runtime = build_runtime(config)
-    network = build_network(config)
-    load_weights(network, checkpoint["model"], arguments.checkpoint)
+
+def parse() -> argparse.Namespace:
+    """The arguments, once they go together."""
+    parser = create_parser(
+        "Score a checkpoint on a split, or a folder of maps; compare two scored runs.",
+        "python test.py --checkpoint checkpoint/quickstart/seed2/best.pt --split test\n"
+        "  python test.py --maps DIR --masks DIR --protocol infnet\n"
+        "  python test.py --compare checkpoint/resunet/seed2 checkpoint/quickstart/seed2",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--checkpoint", type=Path, metavar="FILE")
+    what.add_argument("--maps", type=Path, metavar="DIR", help="predicted maps, 8-bit grey images")
+    what.add_argument(
+        "--compare", type=Path, nargs=2, metavar="RUN", help="two folders that test.py has scored"
+    )
+    parser.add_argument("--masks", type=Path, metavar="DIR", help="masks of --maps, equal stems")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument(
+        "--protocol",
+        choices=tuple(PROTOCOLS),
+        default=NATIVE.name,
+        help="; ".join(f"{p.name}: {p.title}" for p in PROTOCOLS.values()),
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: beside the checkpoint")
+    parser.add_argument("--save-maps", action="store_true", help="write every map as 8-bit PNG")
+    parser.add_argument(
+        "--unit",
+        choices=("auto", "patient", "case"),
+        default="auto",
+        help="what --compare resamples: patients where they are known (auto)",
+    )
+    add_set_argument(parser)
+    arguments = parser.parse_args()
+    if bool(arguments.maps) != bool(arguments.masks):
+        parser.error("--maps and --masks go together: maps are scored against masks")
+    fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
+    if fixed and arguments.protocol != NATIVE.name:
+        parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
+    return arguments
+
+
+def compare(run_a: Path, run_b: Path, unit: str, out: Path | None) -> None:
+    """Print the paired comparison of two runs; write it on request."""
+    comparison = compare_runs(run_a, run_b, unit)
+    print(format_comparison(comparison))
+    if out is None:
+        return
+    files = EvaluationFiles(out)
+    with files.errors_named():
+        files.out.mkdir(parents=True, exist_ok=True)
+        save_comparison(comparison, files.comparison)
+    print(f"comparison  {files.comparison}")
+
+
+def score_checkpoint(arguments: argparse.Namespace) -> None:
+    """Score a network on a split."""
+    protocol = PROTOCOLS[arguments.protocol]
+    run = open_run(
+        arguments.checkpoint, arguments.checkpoint.resolve().parent.parent.name, arguments.overrides
+    )
+    config = run.config
     split = open_split(config.data, arguments.split)
     if split.name != arguments.split:
         print(f"{config.data.root} has no {arguments.split}: scoring {split.name}, as the paper")
     print(split.describe(config.data.edge_width))
-    out = arguments.out or default_out(arguments.checkpoint, trained, config, split)
-
     origin = {
+        "image_size": list(config.data.image_size),
+        "split": split.name,
+        "data_set": Path(config.data.root).resolve().name,
         "checkpoint": str(arguments.checkpoint),
-        "run": arguments.checkpoint.resolve().parent.parent.name,
-        "seed": trained.training.seed,
-        "epoch": checkpoint["epoch"],
+        "run": run.name,
+        "seed": config.training.seed,
+        "epoch": run.epoch,
+        "run_info": collect_run_info(run.network, run.runtime, config.training.seed),
     }
-    score(config, runtime.prepare(network), split, runtime, out, origin)
+    out = arguments.out or default_out(arguments.checkpoint, run, split, protocol)
+    source = NetworkCases(run.network, split, config, run.runtime, protocol.at_network_size)
+    files = EvaluationFiles(out, saves_maps=arguments.save_maps)
+    rows = score(source, protocol, config, files, origin)
+    with files.errors_named():
+        picked = pick_by_area([row["lesion_px"] for row in rows], _CASES_IN_FIGURES)
+        save_paper_figures(files.figures, [run], split, picked)
 
 
-def default_out(checkpoint: Path, trained: Config, config: Config, split: Split) -> Path:
-    """The run's folder; below it for another data set or split, so that no score is replaced."""
+def score_maps(arguments: argparse.Namespace) -> None:
+    """Score a folder of maps against a folder of masks."""
+    protocol = PROTOCOLS[arguments.protocol]
+    if protocol.at_network_size:
+        raise UserError(
+            f"--protocol {protocol.name} scores at a network's size, which maps do not tell; take "
+            "native or infnet"
+        )
+    default = load_config(DEFAULT_CONFIG)
+    config = override_config(default, arguments.overrides, _OVERRIDABLE_FOR_MAPS)
+    pairs = find_map_pairs(arguments.maps, arguments.masks, config.data.lesion_values)
+    maps = arguments.maps.resolve()
+    origin = {
+        "split": "maps",
+        "data_set": arguments.masks.resolve().name,
+        "maps": str(arguments.maps),
+        "masks": str(arguments.masks),
+        "run": maps.name,
+        "run_info": collect_environment(),
+    }
+    source = FolderCases(pairs, resize=protocol.name == "infnet")
+    out = arguments.out or maps.with_name(f"{maps.name}_{protocol.name}")
+    score(source, protocol, config, EvaluationFiles(out), origin)
+
+
+def default_out(checkpoint: Path, run: TrainedRun, split: Split, protocol: Protocol) -> Path:
+    """The run's folder; below it for another data set, split or protocol: nothing is replaced."""
     out = checkpoint.parent
-    if Path(config.data.root).resolve() != Path(trained.data.root).resolve():
-        out /= Path(config.data.root).resolve().name
-    return out if split.name == "test" else out / split.name
+    root = Path(run.config.data.root).resolve()
+    if root != Path(run.trained.data.root).resolve():
+        out /= root.name
+    out = out if split.name == "test" else out / split.name
+    return out if protocol is NATIVE else out / protocol.name
 
 
 def score(
+    source: CaseSource,
+    protocol: Protocol,
     config: Config,
-    network: nn.Module,
-    split: Split,
-    runtime: Runtime,
-    out: Path,
+    files: EvaluationFiles,
     origin: dict[str, Any],
-) -> None:
-    """Print the table; write metrics.json, per_case.csv and overlays.
+) -> list[dict[str, Any]]:
+    """Print the tables and write the files of an evaluation.
 
     Args:
-        config: The checkpoint's, as overridden.
-        network: With its weights, prepared by the runtime.
-        split: What to score.
-        runtime: Device, precision, memory format.
-        out: Folder for the files.
-        origin: Where the weights are from, for metrics.json.
+        source: The cases.
+        protocol: How they are scored.
+        config: The checkpoint's, as overridden; or the default for a folder of maps.
+        files: Where to.
+        origin: Where the maps are from, for metrics.json.
+
+    Returns:
+        The meter's rows.
     """
-    meter = Meter(
-        empty_target=config.evaluation.empty_target, threshold=config.evaluation.threshold
+    meter = build_meter(
+        protocol,
+        config.evaluation,
+        has_spacing=source.has_spacing,
+        from_files=isinstance(source, FolderCases),
     )
-    loader = build_evaluation_loader(config, split, runtime)
-    evaluate(network, Progress(loader, "scoring"), runtime, meter)
-    summary = meter.summary() | {
-        "image_size": list(config.data.image_size),
-        "protocol": "network size",
-        "split": split.name,
-        "data_set": Path(config.data.root).name,
-        **origin,
-        "run_info": collect_run_info(network, runtime, config.training.seed),
-    }
-    try:
-        (out / "figures").mkdir(parents=True, exist_ok=True)
-        write_rows(out / "per_case.csv", meter.rows)
-        save_overlays(out / "figures", config, network, split, runtime, meter.rows)
-        write_json(out / "metrics.json", summary)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror})") from error
+    with files.open() as viewers:
+        cases = Progress(source.cases(), "scoring", total=len(source))
+        evaluation = evaluate_cases(cases, protocol, meter, viewers)
+        summary = evaluation.summary | origin
+        save_overlays(files.figures, source, meter)
+        files.write(evaluation, summary, dump_config(config))
     print(format_scores(summary))
-    print(f"scores   {out / 'metrics.json'}, {out / 'per_case.csv'}\nfigures  {out / 'figures'}")
+    print(f"report   {files.out / 'report.html'}\nscores   {files.out / 'metrics.json'}")
+    print(f"figures  {files.figures}")
+    return meter.rows
 
 
 if __name__ == "__main__":

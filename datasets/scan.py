@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from datasets.pairing import SliceFiles
@@ -41,16 +42,29 @@ def scan_slices(
     """
     if looks is None:
         looks = [look for _, look in read_slices(slices)]
-    encoding = _recognise(lesion_values, slices, looks)
+    encoding = recognise_masks(
+        [files.mask for files in slices], [look.mask_values for look in looks], lesion_values
+    )
     has_lesion = tuple(not look.mask_values.isdisjoint(encoding.lesion_values) for look in looks)
     return SliceScan(encoding, has_lesion, Counter(look.size for look in looks))
 
 
-def _recognise(
-    lesion_values: Sequence[int] | None, slices: Sequence[SliceFiles], looks: Sequence[SliceLook]
+def recognise_masks(
+    paths: Sequence[Path],
+    mask_values: Sequence[frozenset[int]],
+    lesion_values: Sequence[int] | None = None,
 ) -> MaskEncoding:
-    """The encoding that explains all values of a split's masks."""
-    values = set().union(*(look.mask_values for look in looks))
+    """The encoding that explains all values of a set of masks.
+
+    Args:
+        paths: The masks' files.
+        mask_values: The grey values of each.
+        lesion_values: Grey values that mean lesion; None recognises 0/1 and 0/255.
+
+    Raises:
+        UserError: A mask holds other values; names it.
+    """
+    values = set().union(*mask_values)
     if lesion_values is not None:
         known = MaskEncoding(tuple(lesion_values), f"lesion = {list(lesion_values)}")
         unexpected = values - {0} - set(lesion_values)
@@ -60,12 +74,8 @@ def _recognise(
         unexpected = values - {0, *known.lesion_values}
         hint = "store 0/1 or 0/255, or name the lesion's values, data.lesion_values=[1,2,3]"
     if unexpected:
-        culprit = next(
-            files.mask
-            for files, look in zip(slices, looks, strict=True)
-            if look.mask_values & unexpected
-        )
+        found = (path for path, own in zip(paths, mask_values, strict=True) if own & unexpected)
         listed = ", ".join(map(str, sorted(unexpected)[:8]))
         more = f" and {len(unexpected) - 8} more" if len(unexpected) > 8 else ""
-        raise UserError(f"{culprit}: unexpected mask values {listed}{more}; {hint}")
+        raise UserError(f"{next(found)}: unexpected mask values {listed}{more}; {hint}")
     return known

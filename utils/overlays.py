@@ -4,15 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
-from datasets.loader import SliceKey, create_loader
-from utils.config import Config
-from utils.engine import predict
+from metrics.curve_meter import CurveMeter
+from utils.cases import CaseSource
 from utils.figures import save_overlay
-from utils.loaders import Split, build_dataset
-from utils.runtime import Runtime
 
 _CASES_EACH = 3
 
@@ -43,38 +37,27 @@ def pick_cases(rows: Sequence[dict[str, Any]], count: int = _CASES_EACH) -> dict
     return picked
 
 
-@torch.no_grad()
-def save_overlays(
-    folder: Path,
-    config: Config,
-    network: nn.Module,
-    split: Split,
-    runtime: Runtime,
-    rows: Sequence[dict[str, Any]],
-) -> None:
+def save_overlays(folder: Path, source: CaseSource, meter: CurveMeter) -> None:
     """Predict the picked cases again and draw them: no map of another case is ever kept.
 
     Args:
         folder: Existing folder for <label>_<name>.png; overlays of an earlier evaluation go.
-        config: Of the checkpoint.
-        network: Prepared by the runtime.
-        split: The split that the rows are of, in its order.
-        runtime: Device, precision, memory format.
-        rows: Meter.rows.
+        source: What the meter has scored.
+        meter: Its rows, its threshold, and how it sees a map.
     """
     for label in ("best", "median", "worst"):
         for old in folder.glob(f"{label}_[0-9]_*.png"):
             old.unlink()
+    rows = meter.rows
     picked = pick_cases(rows)
-    dataset = build_dataset(config.data, split, augment=False)
-    loader = create_loader(dataset, [[SliceKey(i)] for i in picked.values()], num_workers=0)
-    for label, (batch, output) in zip(picked, predict(network, loader, runtime), strict=True):
-        row = rows[picked[label]]
+    for (label, index), case in zip(
+        picked.items(), source.cases(list(picked.values())), strict=True
+    ):
         save_overlay(
-            folder / f"{label}_{row['name']}.png",
-            image=batch["image"][0, 0].cpu().numpy(),
-            prob=torch.sigmoid(output.mask[0, 0].float()).cpu().numpy(),
-            target=batch["mask"][0, 0].cpu().numpy() > 0.5,
-            threshold=config.evaluation.threshold,
-            title=f"{label.replace('_', ' ')}: {row['name']}, Dice {100 * row['dice']:.1f} %",
+            folder / f"{label}_{case.name}.png",
+            image=case.image,
+            prob=meter.as_scored(case.prob),
+            target=case.target,
+            threshold=meter.threshold,
+            title=f"{label.replace('_', ' ')}: {case.name}, Dice {100 * rows[index]['dice']:.1f} %",
         )

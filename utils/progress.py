@@ -13,12 +13,14 @@ class Progress(Iterable[T]):
     """A bar over batches; silent where stderr is no terminal, so that logs stay readable.
 
     Args:
-        batches: What to iterate over; its length is the bar's.
+        batches: What to iterate over.
         label: Text before the bar.
+        total: Length of the bar; None takes the batches' own.
     """
 
-    def __init__(self, batches: Iterable[T], label: str) -> None:
-        self._bar = tqdm(batches, desc=label, leave=False, disable=not sys.stderr.isatty())
+    def __init__(self, batches: Iterable[T], label: str, total: int | None = None) -> None:
+        silent = not sys.stderr.isatty()
+        self._bar = tqdm(batches, desc=label, total=total, leave=False, disable=silent)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._bar)

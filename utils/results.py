@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from metrics.protocols import INFNET, PROTOCOLS
 from utils.cli import create_parser, run_main
 from utils.config_loader import RESOURCES
 from utils.errors import UserError
-from utils.tables import write_rows
+from utils.tables import percent, write_rows
 
 README = RESOURCES.parent / "README.md"
 # Column of the README's table: key of metrics.json.
@@ -46,15 +47,25 @@ def read_row(run: Path) -> dict[str, Any]:
         scores = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: no scores; test.py writes them") from error
-    info, (height, width) = scores["run_info"], scores["image_size"]
+    protocol = scores.get("protocol")
+    if protocol == INFNET.name or protocol not in PROTOCOLS:
+        raise UserError(
+            f"{path}: protocol {protocol}; score the run again, by native or cosup, for this table"
+        )
+    info, size = scores["run_info"], scores["scored_at"]
     git = info["git"] or {"sha": "", "dirty": ""}
+    low, high = scores["intervals"]["dice"] or (None, None)
     return {
         "run": scores["run"],
         "seed": scores["seed"],
         "epoch": scores["epoch"],
         "data_set": scores["data_set"],
         "split": scores["split"],
-        "size": f"{height} x {width}",
+        "protocol": scores["protocol"],
+        "size": f"{size[0]} x {size[1]}" if size else "own",
+        "dice_low": low,
+        "dice_high": high,
+        "interval_unit": scores["interval_unit"],
         **{key: scores[key] for key in (*_COUNTS, *_PERCENT.values())},
         "empty_target": scores["empty_target"],
         "threshold": scores["threshold"],
@@ -71,16 +82,19 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
     heads = ["run", "data, split", *_PERCENT]
     lines = [f"| {' | '.join(heads)} |", "|---" * 2 + "|---:" * len(_PERCENT) + "|"]
     for row in rows:
-        scores = ("-" if row[k] is None else f"{100 * row[k]:.2f}" for k in _PERCENT.values())
-        cells = (f"`{row['run']}`", f"{row['data_set']}, {row['split']}", *scores)
+        dice, *scores = (percent(row[key]) for key in _PERCENT.values())
+        if row["dice_low"] is not None:
+            dice += f" ({100 * row['dice_low']:.1f}–{100 * row['dice_high']:.1f})"
+        cells = (f"`{row['run']}`", f"{row['data_set']}, {row['split']}", dice, *scores)
         lines.append(f"| {' | '.join(cells)} |")
     notes = []
     for row in rows:
         note = (
             f"{row['data_set']}, {row['split']}: n = {row['n']} slices of {row['n_patients']} "
-            f"patients, {row['num_empty_target']} without lesion, scored at {row['size']} px, "
-            f"threshold {row['threshold']}, a blank prediction on a slice without lesion scores "
-            f"{row['empty_target']}."
+            f"patients, {row['num_empty_target']} without lesion, protocol {row['protocol']}, "
+            f"scored at {row['size']} px, threshold {row['threshold']:.4g}, a blank prediction on "
+            f"a slice without lesion scores {row['empty_target']}; in brackets the 95 % interval "
+            f"by {row['interval_unit']}."
         )
         notes += [note] * (note not in notes)
     seeds = sorted({row["seed"] for row in rows})

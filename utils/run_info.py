@@ -28,13 +28,7 @@ def collect_run_info(
     and number of processes: what somebody needs who wants the same numbers.
     """
     world = world or World()
-    return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "git": git_state(),
-        "python": platform.python_version(),
-        "packages": _packages(),
-        "hardware": hardware(),
+    return collect_environment() | {
         "num_parameters": sum(p.numel() for p in model.parameters()),
         "device": str(runtime.device),
         "precision": runtime.precision,
@@ -43,6 +37,18 @@ def collect_run_info(
         "seed": seed,
         "num_processes": world.size,
         "job": world.job,
+    }
+
+
+def collect_environment() -> dict[str, Any]:
+    """The part of the manifest that has nothing to do with a network."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "git": git_state(),
+        "python": platform.python_version(),
+        "packages": _packages(),
+        "hardware": hardware(),
     }
 
 

@@ -1,4 +1,4 @@
-"""The table of scores and the rows as CSV."""
+"""The tables of scores with their conventions, and rows as CSV."""
 
 import csv
 import math
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from utils.tables import format_scores, write_rows
+from utils.tables import conventions, format_scores, score_tables, write_rows
 
 SUMMARY: dict[str, Any] = {
+    "protocol": "cosup",
     "n": 40,
-    "n_patients": 5,
+    "n_patients": 15,
     "dice": 0.81234,
     "sensitivity": 0.5,
     "precision": 1.0,
@@ -27,53 +28,103 @@ SUMMARY: dict[str, Any] = {
     "num_missed": 2,
     "empty_target": "zero",
     "threshold": 0.35,
-    "image_size": [96, 128],
+    "scored_at": [96, 128],
+    "intervals": {"dice": [0.75, 0.875], "mae": None},
+    "interval_unit": "patient",
+    "interval_level": 0.95,
+    "num_resamples": 9999,
 }
+LESIONS = {
+    "num_lesions": 90,
+    "num_lesions_found": 60,
+    "num_pred_lesions": 70,
+    "num_pred_lesions_false": 10,
+    "volume_error_patient": 0.125,
+}
+NATIVE = (
+    SUMMARY
+    | LESIONS
+    | {
+        "protocol": "native",
+        "hd95": 12.345,
+        "surface_dice": 0.5,
+        "volume_error": -0.25,
+        "intervals": {"hd95": [1.0, 20.5]},
+        "distance_unit": "mm",
+        "surface_tolerance": 3.0,
+    }
+)
 
 
-def cells(summary: dict[str, Any]) -> dict[str, list[str]]:
+def texts(summary: dict[str, Any], number: int = 0) -> dict[str, list[str]]:
     """The figures of each row, by the row's label."""
-    lines = format_scores(summary).splitlines()[1:4]
-    return {line[:20].strip(): line[20:].split() for line in lines}
+    return {label: [c.text for c in cells] for label, cells in score_tables(summary)[number].rows}
 
 
-def test_the_figures_are_per_cent_with_two_decimals() -> None:
-    assert cells(SUMMARY) == {
+def test_fractions_are_per_cent_with_two_decimals() -> None:
+    assert texts(SUMMARY) == {
         "mean over slices": ["81.23", "50.00", "100.00", "0.46", "98.77", "0.00"],
         "slices with lesion": ["70.00", "-", "-", "-", "-", "-"],
         "pooled over pixels": ["66.67", "12.35", "25.00", "-", "-", "-"],
     }
 
 
-def test_the_heads_stand_over_their_columns() -> None:
-    head, *rows = format_scores(SUMMARY).splitlines()[:4]
-    expected = ["Dice ↑", "Sens. ↑", "Prec. ↑", "MAE ↓", "E_phi ↑", "S_alpha ↑"]
-    assert [head[start : start + 11].strip() for start in range(20, 86, 11)] == expected
-    assert {len(line) for line in (head, *rows)} == {20 + 6 * 11}
+def test_distances_are_in_their_unit_and_errors_signed() -> None:
+    table = score_tables(NATIVE)[1]
+    shown = dict(zip(table.heads, table.rows[0][1], strict=True))
+    assert shown["HD95 ↓ mm"] == ("12.35", "1.00–20.50")
+    assert shown["Surf. Dice ↑"] == ("50.00", "")
+    assert shown["Vol. error →0"] == ("-25.00", "")
+    assert len(table.rows) == 1  # nothing is known of the other two rows
 
 
 @pytest.mark.parametrize("nothing", [None, math.nan])
 def test_a_score_that_is_not_defined_is_a_dash(nothing: float | None) -> None:
-    mean = cells(SUMMARY | {"sensitivity": nothing})["mean over slices"]
+    mean = texts(SUMMARY | {"sensitivity": nothing})["mean over slices"]
     assert mean == ["81.23", "-", "100.00", "0.46", "98.77", "0.00"]
 
 
-def test_a_score_that_was_not_taken_is_a_dash() -> None:
-    summary = {key: value for key, value in SUMMARY.items() if key != "s_measure"}
-    assert cells(summary)["mean over slices"][5] == "-"
+def test_heads_and_intervals_stand_over_and_under_their_scores() -> None:
+    head, mean, interval, *_ = format_scores(SUMMARY).splitlines()
+    end = head.index("Dice ↑") + len("Dice ↑")
+    assert mean[:end].endswith(" 81.23")
+    assert interval.strip() == "75.00–87.50"
+    assert interval[:end].endswith("75.00–87.50")
+    assert len(head) == len(mean)
+    assert interval == interval.rstrip()
 
 
-def test_the_conventions_stand_under_the_figures() -> None:
-    first, second = format_scores(SUMMARY).splitlines()[4:]
-    assert "in %" in first
-    assert "n = 40 slices of 5 patients" in first
-    assert "96 x 128 px" in first
-    assert "probability 0.35" in first
-    assert "7 slices without lesion" in second
-    assert "empty_target" in second
-    assert "scores zero" in second
-    assert "3 false alarms" in second
-    assert "2 slices whose lesion was missed" in second
+def test_the_conventions_stand_under_the_table() -> None:
+    text = "\n".join(conventions(SUMMARY))
+    assert text in format_scores(SUMMARY)
+    for part in (
+        "protocol cosup: network size",
+        "n = 40 slices of 15 patients, scored at 96 x 128 px, lesion from probability 0.35",
+        "7 slices without lesion (empty_target: a blank prediction there scores zero)",
+        "3 false alarms on them; 2 slices whose lesion was missed whole",
+        "95 % interval (percentile bootstrap by patient, 9,999 draws)",
+    ):
+        assert part in text
+    assert "too narrow" not in text
+
+
+def test_lesions_volumes_and_distances_have_their_own_words() -> None:
+    text = "\n".join(conventions(NATIVE))
+    assert "distances in mm, tolerance of Surf. Dice 3 mm" in text
+    assert "60 of 90 lesions found, 10 of 70 predicted lesions false" in text
+    assert "error of a patient's lesion volume 12.50 %" in text
+
+
+def test_slices_without_known_patients_and_of_several_sizes_are_said_to_be_so() -> None:
+    text = "\n".join(conventions(SUMMARY | {"interval_unit": "case", "scored_at": None}))
+    assert "n = 40 slices, patients not known, scored at their own sizes" in text
+    assert "bootstrap by case" in text
+
+
+def test_few_patients_and_no_intervals_are_said_to_be_so() -> None:
+    assert "9 patients are few" in "\n".join(conventions(SUMMARY | {"n_patients": 9}))
+    none = SUMMARY | {"intervals": {"dice": None}}
+    assert "no intervals: they need cases of two patients" in "\n".join(conventions(none))
 
 
 def test_rows_are_written_as_csv_in_their_order(tmp_path: Path) -> None:
