@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
-from utils.cases import CaseSource, NetworkCases
 from utils.cli import add_set_argument, create_parser, run_main
-from utils.comparison import compare_runs, format_comparison, save_comparison
 from utils.config import Config
 from utils.config_loader import (
     DEFAULT_CONFIG,
@@ -17,12 +15,14 @@ from utils.config_loader import (
     override_config,
 )
 from utils.errors import UserError
-from utils.evaluation import build_meter, evaluate_cases
-from utils.evaluation_files import EvaluationFiles
+from utils.evaluation.cases import CaseSource, NetworkCases
+from utils.evaluation.comparison import compare_runs, format_comparison, save_comparison
+from utils.evaluation.files import EvaluationFiles
+from utils.evaluation.map_folders import FolderCases, find_map_pairs
+from utils.evaluation.overlays import save_overlays
+from utils.evaluation.scoring import build_meter, evaluate_cases
 from utils.figures.paper_files import pick_by_area, save_paper_figures
 from utils.loaders import Split, open_split
-from utils.map_folders import FolderCases, find_map_pairs
-from utils.overlays import save_overlays
 from utils.progress import Progress
 from utils.run_info import collect_environment, collect_run_info
 from utils.tables import format_scores

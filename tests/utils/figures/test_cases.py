@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from utils.contracts import SegOutput
+from utils.evaluation.overlays import pick_cases
 from utils.figures import case_panels, draw_cases, save_overlay
 from utils.figures.panels import Panel, fit_text
 from utils.figures.side_outputs import symbol
-from utils.overlays import pick_cases
 
 
 def test_a_case_shows_every_map_of_figure_7_and_the_confidence_with_titles_on_top() -> None:

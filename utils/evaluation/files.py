@@ -15,9 +15,9 @@ from metrics.meter import ScoredCase
 from metrics.protocols import PROTOCOLS
 from metrics.stretch import as_saved
 from metrics.threshold_counts import NUM_THRESHOLDS
-from utils.cases import Case
 from utils.errors import UserError
-from utils.evaluation import Evaluation, Viewer
+from utils.evaluation.cases import Case
+from utils.evaluation.scoring import Evaluation, Viewer
 from utils.figures import (
     draw_dice_by_area,
     draw_dice_histogram,

@@ -8,7 +8,7 @@ import pytest
 from scored_runs import make_rows, write_run
 
 from utils.errors import UserError
-from utils.scored_run import read_scored_run
+from utils.evaluation.scored_run import read_scored_run
 
 
 @pytest.fixture

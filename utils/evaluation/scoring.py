@@ -17,9 +17,9 @@ from metrics.confidence import (
 from metrics.curve_meter import CurveMeter
 from metrics.meter import ScoredCase, confusion_of_row
 from metrics.protocols import Protocol, create_meter
-from utils.cases import Case
 from utils.config import EvaluationConfig
 from utils.errors import UserError
+from utils.evaluation.cases import Case
 
 # Gets a case, and it as it was scored: with the map as the protocol sees it, and the prediction.
 Viewer = Callable[[Case, ScoredCase], None]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from utils.errors import UserError
-from utils.map_folders import FolderCases, find_map_pairs
+from utils.evaluation.map_folders import FolderCases, find_map_pairs
 
 LEVELS = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 MASK = np.zeros((6, 8), np.uint8)

@@ -8,10 +8,10 @@ import pytest
 
 from metrics import mae
 from metrics.protocols import COSUP, INFNET, NATIVE, PROTOCOLS
-from utils.cases import Case
 from utils.config_loader import load_config
 from utils.errors import UserError
-from utils.evaluation import Evaluation, build_meter, evaluate_cases
+from utils.evaluation.cases import Case
+from utils.evaluation.scoring import Evaluation, build_meter, evaluate_cases
 
 SETTINGS = load_config().evaluation
 

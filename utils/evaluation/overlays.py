@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.curve_meter import CurveMeter
-from utils.cases import CaseSource
+from utils.evaluation.cases import CaseSource
 from utils.figures import save_overlay
 
 _CASES_EACH = 3

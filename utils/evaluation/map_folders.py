@@ -13,8 +13,8 @@ from datasets.image_io import IMAGE_SUFFIXES, read_gray
 from datasets.manifest import patient_of_stem
 from datasets.pairing import images_by_stem
 from datasets.scan import MaskEncoding, recognise_masks
-from utils.cases import Case
 from utils.errors import UserError
+from utils.evaluation.cases import Case
 
 _MAX_LISTED = 5
 

@@ -11,8 +11,8 @@ from scored_runs import make_rows, write_run
 
 from metrics.comparison import compare_paired
 from metrics.confidence import Bootstrap
-from utils.comparison import compare_runs, format_comparison, save_comparison
 from utils.errors import UserError
+from utils.evaluation.comparison import compare_runs, format_comparison, save_comparison
 
 QUICK = Bootstrap(num_resamples=999)
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import write_slices
-from utils.cases import NetworkCases, resize_prob
 from utils.config import Config
 from utils.config_loader import load_config
 from utils.contracts import SegOutput
+from utils.evaluation.cases import NetworkCases, resize_prob
 from utils.loaders import Split, open_split
 from utils.runtime import create_runtime
 from utils.training_step import NonFiniteError

@@ -11,8 +11,8 @@ from metrics.columns import METRICS
 from metrics.comparison import PairedComparison, compare_paired, smallest_permutation_p
 from metrics.confidence import DEFAULT_BOOTSTRAP, Bootstrap, Unit, resampling_units
 from utils.errors import UserError
+from utils.evaluation.scored_run import Case, ScoredRun, read_scored_run
 from utils.run_info import write_json
-from utils.scored_run import Case, ScoredRun, read_scored_run
 
 _NUM_SHOWN = 3  # cases named in a message
 _FEW_UNITS = 10
