@@ -1,21 +1,19 @@
 """The visible training loop: one epoch of training, one pass of evaluation."""
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from metrics import Meter
 from utils.contracts import Batch, SegOutput
 from utils.epoch_record import Averages, EpochRecord
 from utils.errors import UserError
+from utils.prediction import check_prediction, predict
 from utils.progress import Progress
 from utils.runtime import Runtime
-from utils.training_step import NonFiniteError, TrainingStep
+from utils.training_step import TrainingStep
 
 
 def check_heads(model: nn.Module, loss: nn.Module) -> list[str]:
@@ -99,19 +97,6 @@ def evaluate(
     return averages
 
 
-@torch.no_grad()
-def predict(
-    model: nn.Module, batches: Iterable[Batch], runtime: Runtime, with_maps: bool = False
-) -> Iterator[tuple[Batch, SegOutput]]:
-    """Each batch, moved, with the network's output in evaluation mode; inner maps on request."""
-    model.eval()
-    for batch in batches:
-        batch = runtime.move(batch)
-        with runtime.autocast():
-            output = model(batch["image"], with_maps=with_maps)
-        yield batch, output
-
-
 def add_cases(meter: Meter, output: SegOutput, batch: Batch) -> None:
     """Give the meter every slice of a batch.
 
@@ -123,13 +108,3 @@ def add_cases(meter: Meter, output: SegOutput, batch: Batch) -> None:
     for index, name in enumerate(batch["name"]):
         check_prediction(prob[index], name)
         meter.update(prob[index], target[index], name, batch["patient"][index])
-
-
-def check_prediction(prob: NDArray[np.floating], name: str) -> None:
-    """Refuse a predicted map with NaN, which is no score.
-
-    Raises:
-        NonFiniteError: Names the slice.
-    """
-    if math.isnan(prob.sum()):
-        raise NonFiniteError(f"case {name}: the prediction holds NaN; the weights are spoilt")

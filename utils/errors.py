@@ -8,6 +8,10 @@ class UserError(ValueError):
     """
 
 
+class NonFiniteError(UserError):
+    """A loss, a gradient or a prediction that is not finite; the weights are left as they were."""
+
+
 class MachineError(RuntimeError):
     """The machine let the run down: one clear line, exit code 1.
 

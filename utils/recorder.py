@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 from utils.config import Config
 from utils.config_loader import dump_config, flatten, save_config
-from utils.engine import predict
 from utils.epoch_record import TrainResult
 from utils.figures import case_panels, draw_cases
 from utils.logbook import Logbook, peak_memory_mib
+from utils.prediction import predict
 from utils.run_folder import RunFolder
 from utils.run_info import describe_run_info, write_json
 from utils.runtime import Runtime

@@ -12,14 +12,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from utils.contracts import Batch, SegOutput
 from utils.distributed import World
-from utils.errors import UserError
+from utils.errors import NonFiniteError
 from utils.recompute import frozen_statistics
 from utils.runtime import Runtime
 from utils.training_state import TrainingState
-
-
-class NonFiniteError(UserError):
-    """A loss or gradient that is not finite; the weights are those before the step."""
 
 
 class StepResult(NamedTuple):

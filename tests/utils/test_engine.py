@@ -9,7 +9,8 @@ from metrics import Meter
 from models import create_model
 from tests.utils.small_steps import CPU, disc_batch, make_step, snapshot, train
 from utils.contracts import SegOutput
-from utils.engine import NonFiniteError, evaluate
+from utils.engine import evaluate
+from utils.errors import NonFiniteError
 from utils.runtime import create_runtime
 
 

@@ -5,14 +5,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from datasets.loader import SliceKey, create_loader
 from utils.config import Config
-from utils.engine import check_prediction, predict
 from utils.loaders import Split, build_dataset
+from utils.prediction import check_prediction, predict, resize_prob
 from utils.runtime import Runtime
 
 
@@ -109,11 +108,3 @@ class NetworkCases:
                 prob = prob.cpu().numpy()
                 check_prediction(prob, files.name)
                 yield Case(files.name, files.patient, image, prob, target, files.spacing)
-
-
-def resize_prob(prob: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Probabilities (H, W) at another size, bilinearly; as they are where it is their own."""
-    if tuple(prob.shape) == tuple(size):
-        return prob
-    resized = F.interpolate(prob[None, None], size, mode="bilinear", align_corners=False)
-    return resized[0, 0].clamp_(0, 1)

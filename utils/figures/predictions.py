@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from datasets.loader import SliceKey, create_loader
 from utils.config import Config
 from utils.contracts import Batch, SegOutput
-from utils.engine import check_prediction, predict
-from utils.evaluation.cases import resize_prob
 from utils.figures.paper import LOGIT_MAPS, Prediction, ShownCase, SideMap
 from utils.figures.side_outputs import list_side_outputs
 from utils.loaders import Split, build_dataset
+from utils.prediction import check_prediction, predict, resize_prob
 from utils.runtime import Runtime
 
 

@@ -12,10 +12,11 @@ from tests.conftest import write_slices
 from utils.config import Config
 from utils.config_loader import load_config
 from utils.contracts import SegOutput
-from utils.evaluation.cases import NetworkCases, resize_prob
+from utils.errors import NonFiniteError
+from utils.evaluation.cases import NetworkCases
 from utils.loaders import Split, open_split
+from utils.prediction import resize_prob
 from utils.runtime import create_runtime
-from utils.training_step import NonFiniteError
 
 CPU = create_runtime("cpu", "fp32", channels_last=False)
 
