@@ -91,13 +91,9 @@ def compare(run_a: Path, run_b: Path, unit: str, out: Path | None) -> None:
     """Print the paired comparison of two runs; write it on request."""
     comparison = compare_runs(run_a, run_b, unit)
     print(format_comparison(comparison))
-    if out is None:
-        return
-    files = EvaluationFiles(out)
-    with files.errors_named():
-        files.out.mkdir(parents=True, exist_ok=True)
-        save_comparison(comparison, files.comparison)
-    print(f"comparison  {files.comparison}")
+    if out:
+        save_comparison(comparison, out / "comparison.json")
+        print(f"\nwritten to {out / 'comparison.json'}")
 
 
 def score_checkpoint(arguments: argparse.Namespace) -> None:

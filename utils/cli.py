@@ -15,6 +15,7 @@ from utils.faults import explain
 
 EXIT_MACHINE_ERROR = 1
 EXIT_USER_ERROR = 2
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell has it
 _PATIENCE_S = 3
 
 
@@ -76,6 +77,9 @@ def run_main(main: Callable[[], None]) -> None:
         _end(f"error: {error}", EXIT_MACHINE_ERROR)
     except Interrupted as stop:
         _end(str(stop), stop.exit_code)
+    except BrokenPipeError:  # who read the output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
     except KeyboardInterrupt:
         _end("interrupted", 128 + signal.SIGINT)
     except RuntimeError as error:  # another process may be lost before training begins, too

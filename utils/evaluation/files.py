@@ -59,11 +59,6 @@ class EvaluationFiles:
         """Folder of the maps."""
         return self.out / "maps"
 
-    @property
-    def comparison(self) -> Path:
-        """File of a comparison of two runs."""
-        return self.out / "comparison.json"
-
     @contextmanager
     def errors_named(self) -> Iterator[None]:
         """Turn an error of the disk into one that names the folder.

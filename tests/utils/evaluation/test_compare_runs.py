@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from metrics.confidence import Bootstrap
 from utils.errors import UserError
 from utils.evaluation.comparison import compare_runs, format_comparison, save_comparison
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 QUICK = Bootstrap(num_resamples=999)
 
 
@@ -162,3 +166,14 @@ def test_a_column_that_one_run_lacks_is_refused(tmp_path: Path) -> None:
     a, b = write_run(tmp_path / "a", make_rows(1)), write_run(tmp_path / "b", rows)
     refused(a, b, str(b / "per_case.csv"), "no column mae")
     refused(b, a, str(b / "per_case.csv"), "no column mae")
+
+
+def test_a_reader_that_leaves_early_is_no_error(runs: tuple[Path, Path]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "test.py", "--compare", *map(str, runs)]
+    finished = subprocess.run(
+        command, cwd=REPOSITORY, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (finished.returncode, finished.stderr) == (141, b"")
