@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from losses.shared_batch import sum_over_processes
+from losses.shared_batch import batch_mean, sum_over_processes
 from utils.contracts import Batch, SegOutput
 from utils.errors import UserError
 
@@ -53,15 +53,7 @@ def dice_loss(
             sums = sum_over_processes(sums)
         overlap, total = sums
         loss = 1 - (2 * overlap + smooth) / (total + smooth)
-        if shared and reduction == "image":
-            return _mean_over_processes(loss)
-        return loss.mean()
-
-
-def _mean_over_processes(values: Tensor) -> Tensor:
-    """Mean of the values of all processes, each of which holds some or none."""
-    total, count = sum_over_processes(torch.stack([values.sum(), values.new_tensor(len(values))]))
-    return total / count.detach()
+        return batch_mean(loss, shared=shared) if reduction == "image" else loss
 
 
 def check_dice_args(reduction: str, smooth: float) -> None:

@@ -1,5 +1,6 @@
 """A training batch that several processes share."""
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -20,3 +21,18 @@ def sum_over_processes(values: Tensor) -> Tensor:
     dist.all_reduce(total)
     share = values * dist.get_world_size()
     return total + (share - share.detach())
+
+
+def batch_mean(values: Tensor, *, shared: bool) -> Tensor:
+    """Mean over the slices of a batch, also of one that several processes share.
+
+    Args:
+        values: (B,), one per slice of this process's share, which may be empty.
+        shared: The batch is spread over the processes of a job.
+    """
+    if not shared:
+        return values.mean()
+    total, count = sum_over_processes(
+        torch.stack([values.sum(), values.new_tensor(float(len(values)))])
+    )
+    return total / count.detach()

@@ -1,0 +1,96 @@
+"""A check of a network's wiring that knows nothing of its names: fixed weights, known outputs.
+
+fingerprints.json holds, of the published implementation of each network, mean, standard deviation,
+minimum, maximum and six pixels of every output map, and its numbers of parameters.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+FINGERPRINTS: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "fingerprints.json").read_text()
+)
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
+
+
+def prepare(model: nn.Module) -> nn.Module:
+    """The model in float64 and training mode, without dropout, its weights from their indices."""
+    model = model.double().train()
+    seen = set()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d):
+            module.p = 0.0
+        if hasattr(module, "drop_prob"):  # stochastic depth of timm and torchvision
+            module.drop_prob = 0.0
+        if type(module).__name__ == "StochasticDepth":
+            module.p = 0.0
+        if isinstance(module, _LAYERS):
+            _fill(module)
+        elif isinstance(module, _NORMS):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        else:
+            continue
+        seen.update(map(id, module.parameters(recurse=False)))
+    for parameter in model.parameters():
+        if id(parameter) not in seen:  # attention scalars, layer scale
+            nn.init.constant_(parameter, 0.5)
+    return model
+
+
+def _fill(module: nn.Module) -> None:
+    """Weights of a layer from output index, input index and kernel position."""
+    weight = module.weight
+    if isinstance(module, nn.ConvTranspose2d):
+        weight = weight.transpose(0, 1)
+    # (output, input, row, column), of which a linear layer and a 1-D kernel lack some.
+    shape = [*weight.shape[:2], *([1] * (4 - weight.ndim)), *weight.shape[2:]]
+    o, i, r, c = torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij")
+    n = (131 * o + 241 * i + 7 * o * i + 37 * r + 59 * c) % 1009
+    fan = shape[1] * shape[2] * shape[3]
+    values = (6 / fan) ** 0.5 * (2 * n.double() / 1009 - 1)
+    with torch.no_grad():
+        weight.copy_(values.reshape(weight.shape))
+        if module.bias is not None:
+            module.bias.fill_(0.01)
+
+
+def image(num_channels: int) -> Tensor:
+    """(2, C, 256, 256) float64, all channels equal."""
+    u = torch.arange(256, dtype=torch.float64).view(-1, 1) / 255
+    v = torch.arange(256, dtype=torch.float64).view(1, -1) / 255
+    planes = torch.stack([(u + 2 * v) / 3, 0.5 + 0.5 * torch.sin(9 * u) * torch.cos(7 * v)])
+    return planes[:, None].repeat(1, num_channels, 1, 1)
+
+
+def assert_matches(outputs: Sequence[Tensor], name: str) -> None:
+    """Every output map agrees with the published implementation's to 1e-6."""
+    wanted = FINGERPRINTS[name]["outputs"]
+    assert [list(output.shape) for output in outputs] == [entry["shape"] for entry in wanted]
+    for index, (output, entry) in enumerate(zip(outputs, wanted, strict=True)):
+        height, width = output.shape[-2:]
+        places = [(0, 0, 0), (0, height // 4, width // 3), (0, height // 2, width // 2)]
+        places += [(1, height // 2, width // 2), (1, height - 1, width - 1)]
+        places.append((1, 3 * height // 4, width // 5))
+        found = [output.mean(), output.std(), output.min(), output.max()]
+        found += [output[b, 0, row, column] for b, row, column in places]
+        expected = [entry[key] for key in ("mean", "std", "min", "max")] + entry["px"]
+        assert torch.stack(found).tolist() == pytest.approx(expected, abs=1e-6, rel=1e-6), index
+
+
+def num_parameters(model: nn.Module) -> int:
+    """All of them."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def num_live_parameters(model: nn.Module, total: Tensor) -> int:
+    """Parameters that get a gradient from a scalar made of all outputs."""
+    total.backward()
+    return sum(p.numel() for p in model.parameters() if p.grad is not None)
