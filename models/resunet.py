@@ -116,6 +116,8 @@ class ResUNet(nn.Module):
     """
 
     stride = 16
+    min_size = 16  # px
+    own_loss = "joint"
 
     def __init__(
         self,
@@ -158,6 +160,12 @@ class ResUNet(nn.Module):
     def segments(self) -> list[nn.Module]:
         """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.encoder.children(), *self.decoder.children()]
+
+    @property
+    def own_loss_args(self) -> dict[str, float]:
+        """Arguments of the joint loss: no weight for a kind of side output that is switched off."""
+        weights = {"edge": "theta", "semantic": "beta"}
+        return {weight: 0.0 for kind, weight in weights.items() if kind not in self.heads}
 
     @property
     def heads(self) -> frozenset[str]:

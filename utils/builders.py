@@ -15,6 +15,8 @@ from utils.runtime import Runtime, create_runtime, set_determinism
 from utils.sync_batch_norm import synchronise_batch_norm
 from utils.training_state import TrainingState, create_training_state
 
+OWN_LOSS = "own"
+
 
 def build_runtime(config: Config) -> Runtime:
     """Device, precision and memory format; the choice of algorithms is made with it."""
@@ -41,8 +43,15 @@ def build_network(config: Config) -> nn.Module:
 
 
 def build_loss(config: Config, network: nn.Module, world: World | None = None) -> nn.Module:
-    """The loss, once the network is known to have the heads that it needs."""
-    loss = create_loss(config.loss.function, **config.loss.args)
+    """The loss, once the network is known to have the heads that it needs.
+
+    loss.function own is the loss of the network's own paper; loss.args then change its arguments.
+    """
+    function, args = config.loss.function, config.loss.args
+    if function == OWN_LOSS:
+        function = network.own_loss
+        args = {**getattr(network, "own_loss_args", {}), **args}
+    loss = create_loss(function, **args)
     idle = check_heads(network, loss)
     if idle and (world or World()).is_main:
         print(
