@@ -29,8 +29,8 @@ def check_heads(model: nn.Module, loss: nn.Module) -> list[str]:
     if missing:
         raise UserError(
             f"loss.function: the loss supervises {', '.join(missing)} side outputs, which this "
-            "network lacks; take loss.function own (the network's own) or dice, give model.args the "
-            "stages, or set the term's weight in loss.args to 0"
+            "network lacks; take loss.function own (the network's own) or dice, give model.args "
+            "the stages, or set the term's weight in loss.args to 0"
         )
     return sorted(model.heads - loss.required_heads)
 

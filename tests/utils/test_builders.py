@@ -36,7 +36,7 @@ def test_arguments_of_the_own_loss_can_be_changed() -> None:
 
 def test_another_loss_is_taken_by_its_name() -> None:
     assert isinstance(build("loss.function=dice"), DiceLoss)
-    with pytest.raises(UserError, match="loss.function: there is no 'dise', did you mean dice"):
+    with pytest.raises(UserError, match=r"loss\.function: there is no .dise., did you mean dice"):
         build("loss.function=dise")
 
 
