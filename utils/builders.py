@@ -39,6 +39,11 @@ def build_network(config: Config) -> nn.Module:
             f"data.image_size: {height} x {width} px does not fit {config.model.name}, whose "
             f"input sides are multiples of {network.stride}; use [{fit[0]}, {fit[1]}]"
         )
+    if min(height, width) < network.min_size:
+        raise UserError(
+            f"data.image_size: {height} x {width} px is too small for {config.model.name}, which "
+            f"takes {network.min_size} px and more"
+        )
     return network
 
 
