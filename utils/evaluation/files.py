@@ -159,7 +159,8 @@ def _columns(evaluation: Evaluation, summary: Mapping[str, Any]) -> Sequence[Col
         if metric.unit == "distance":
             columns.append(Column(key, f"{metric.head} {unit}", digits=1))
         else:
-            columns.append(Column(key, metric.head, percent=True, digits=1))
+            digits = 2 if metric.is_better == "lower" else 1  # an error of 0.4 % says little
+            columns.append(Column(key, metric.head, percent=True, digits=digits))
     return [*columns, Column("lesion_px", "Lesion px"), Column("pred_px", "Predicted px")]
 
 
