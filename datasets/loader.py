@@ -34,9 +34,13 @@ class SeededBatches(Sampler[list[SliceKey]]):
     a share, which a last batch smaller than the job leaves over, gets the batch's first slice
     as padding, so that all processes make the same number of steps.
 
+    A lone last slice joins the batch before it: batch norm over one value, where a network pools
+    its features to 1 x 1, has no variance.
+
     Args:
         num_slices: Length of the data set.
-        batch_size: Slices per batch, over all processes; the last batch may be smaller.
+        batch_size: Slices per batch, over all processes; the last batch may be smaller, or larger
+            by one slice.
         seed: The run's seed.
         rank: Number of this process.
         world_size: Number of processes.
@@ -52,7 +56,8 @@ class SeededBatches(Sampler[list[SliceKey]]):
     @property
     def num_steps(self) -> int:
         """Batches of a whole epoch."""
-        return -(-self.num_slices // self.batch_size)
+        num_full, rest = divmod(self.num_slices, self.batch_size)
+        return num_full + (rest > 1 or rest == self.num_slices)
 
     def set_epoch(self, epoch: int, first_step: int = 0) -> None:
         """Choose the epoch, before it is iterated, and how many of its batches to leave out.
@@ -73,7 +78,8 @@ class SeededBatches(Sampler[list[SliceKey]]):
         seeds = torch.randint(2**62, (self.num_slices,), generator=generator).tolist()
         keys = [SliceKey(*pair) for pair in zip(order, seeds, strict=True)]
         for step in range(self.first_step, self.num_steps):
-            yield self._share(keys[step * self.batch_size : (step + 1) * self.batch_size])
+            stop = (step + 1) * self.batch_size if step + 1 < self.num_steps else None
+            yield self._share(keys[step * self.batch_size : stop])
 
     def _share(self, batch: list[SliceKey]) -> list[SliceKey]:
         """This process's part of a batch."""

@@ -23,6 +23,18 @@ def test_an_epoch_is_a_permutation_of_the_slices(num_slices: int) -> None:
     assert sorted(indices) == list(range(num_slices))
 
 
+@pytest.mark.parametrize(
+    ("num_slices", "batch_size", "sizes"),
+    [(7, 3, [3, 4]), (8, 3, [3, 3, 2]), (9, 3, [3, 3, 3]), (1, 3, [1]), (3, 1, [1, 1, 1])],
+)
+def test_a_lone_last_slice_joins_the_batch_before_it(
+    num_slices: int, batch_size: int, sizes: list[int]
+) -> None:
+    batches = SeededBatches(num_slices, batch_size, seed=2)
+    assert [len(batch) for batch in batches] == sizes
+    assert len(batches) == batches.num_steps == len(sizes)
+
+
 def test_order_and_seeds_are_those_of_earlier_versions() -> None:
     # A checkpoint of an earlier version goes on with the batches that it would have had.
     indices, seeds = zip(*order(5, seed=2, epoch=3), strict=True)
