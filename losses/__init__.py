@@ -4,13 +4,31 @@ from typing import Any
 
 from torch import nn
 
+from losses.acfnet import ACFNetLoss
+from losses.bce_dice import BceDiceLoss
+from losses.coeranet import CoERANetLoss
+from losses.cpfnet import CPFNetLoss
+from losses.cross_entropy import CrossEntropyLoss
 from losses.dice import DiceLoss, dice_loss
+from losses.f3net import F3NetLoss
+from losses.ffrnet import FFRNetLoss
+from losses.inf_net import InfNetLoss
 from losses.joint import JointLoss
+from losses.scrn import SCRNLoss
 from utils.registry import create_from
 
 LOSSES: dict[str, type[nn.Module]] = {
-    "dice": DiceLoss,
     "joint": JointLoss,
+    "dice": DiceLoss,
+    "bce_dice": BceDiceLoss,
+    "cross_entropy": CrossEntropyLoss,
+    "infnet": InfNetLoss,
+    "scrn": SCRNLoss,
+    "f3net": F3NetLoss,
+    "cpfnet": CPFNetLoss,
+    "ffrnet": FFRNetLoss,
+    "acfnet": ACFNetLoss,
+    "coeranet": CoERANetLoss,
 }
 
 __all__ = ["LOSSES", "DiceLoss", "JointLoss", "create_loss", "dice_loss", "list_losses"]

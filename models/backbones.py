@@ -54,7 +54,7 @@ class ResNetBackbone(nn.Module):
         name = f"resnet{depth}"
         if deep_stem:
             check_choice("depth", depth, _DEEP_STEM_DEPTHS)
-            net = timm.create_model(f"{name}s")
+            net = timm.create_model(f"{name}s", zero_init_last=False)  # as torchvision starts
             load_backbone(net, f"{name}s", pretrained, in_channels, stem="conv1.0", library="timm")
         else:
             net = torchvision_models.get_model(name, weights=None)

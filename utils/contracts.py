@@ -15,6 +15,7 @@ class SegOutput(NamedTuple):
         semantic: Semantic side outputs, each (B, 1, H, W), in the same order.
         lung: (B, 1, H, W), or None for a network without a lung head.
         maps: Inner maps by name, for figures; empty unless asked for.
+        lung_sides: Lung side outputs, each (B, 1, H, W); they belong to the head lung.
     """
 
     mask: torch.Tensor
@@ -22,6 +23,7 @@ class SegOutput(NamedTuple):
     semantic: tuple[torch.Tensor, ...] = ()
     lung: torch.Tensor | None = None
     maps: dict[str, torch.Tensor] = {}  # noqa: RUF012 - a NamedTuple default; nobody mutates it
+    lung_sides: tuple[torch.Tensor, ...] = ()
 
     def apply(self, function: Callable[[torch.Tensor], torch.Tensor]) -> "SegOutput":
         """The function on every map."""
@@ -31,11 +33,13 @@ class SegOutput(NamedTuple):
             semantic=tuple(map(function, self.semantic)),
             lung=None if self.lung is None else function(self.lung),
             maps={name: function(value) for name, value in self.maps.items()},
+            lung_sides=tuple(map(function, self.lung_sides)),
         )
 
     def logits(self) -> list[torch.Tensor]:
-        """Mask, edge, semantic and lung logits, those that there are, in this order."""
-        return [self.mask, *self.edge, *self.semantic, *([] if self.lung is None else [self.lung])]
+        """Mask, edge, semantic, lung and lung side logits, those that there are, in this order."""
+        lung = [] if self.lung is None else [self.lung]
+        return [self.mask, *self.edge, *self.semantic, *lung, *self.lung_sides]
 
     @staticmethod
     def join(outputs: "Sequence[SegOutput]") -> "SegOutput":
@@ -49,6 +53,7 @@ class SegOutput(NamedTuple):
             edge=tuple(next(joined) for _ in first.edge),
             semantic=tuple(next(joined) for _ in first.semantic),
             lung=None if first.lung is None else next(joined),
+            lung_sides=tuple(next(joined) for _ in first.lung_sides),
         )
 
 

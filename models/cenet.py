@@ -1,0 +1,161 @@
+"""CE-Net, an encoder and a decoder around a context extractor of dilated convolutions and pools.
+
+Paper: Z. Gu, J. Cheng, H. Fu, K. Zhou, H. Hao, Y. Zhao, T. Zhang, S. Gao, J. Liu, "CE-Net: Context
+Encoder Network for 2D Medical Image Segmentation", IEEE TMI 38(10), 2019, doi
+10.1109/TMI.2019.2903562, arXiv 1903.02740. ImageNet weights in the ResNet-34 encoder.
+
+The reference implementation (github.com/Guzaiwang/CE-Net, no licence, not used here) returns
+probabilities, ignores its number of input channels, and its Dice loss is 0/0 for a blank prediction
+of an empty mask.
+
+Deviations:
+    - Logits instead of probabilities.
+    - The 1x1 convolution of the pooled context runs before the bilinear resize: the same function,
+      since both are linear, on maps of one channel.
+    - Pool kernels are no larger than the deepest feature map, so that sides below 192 px run, too;
+      from 192 px on nothing differs.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.backbones import ResNetBackbone
+from models.checks import check_choice, check_divisible
+from utils.contracts import SegOutput
+
+DEPTHS = (18, 34)
+_POOL_SIZES = (2, 3, 5, 6)  # px of the deepest feature map (the paper)
+_HEAD_CHANNELS = 32
+
+
+class _DenseAtrousConvolution(nn.Module):
+    """DAC: four cascaded paths of receptive field 3, 7, 9 and 19, added to the input.
+
+    The paths share their convolutions, as released: a dilation has one kernel.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.dilated1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.dilated3 = nn.Conv2d(channels, channels, 3, padding=3, dilation=3)
+        self.dilated5 = nn.Conv2d(channels, channels, 3, padding=5, dilation=5)
+        self.pointwise = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        reach3 = self.dilated1(features)
+        reach9 = self.dilated3(reach3)
+        paths = [
+            reach3,
+            self.pointwise(self.dilated3(features)),
+            self.pointwise(reach9),
+            self.pointwise(self.dilated5(reach9)),
+        ]
+        for path in paths:
+            features = features + F.relu(path)
+        return features
+
+
+class _ResidualMultiKernelPooling(nn.Module):
+    """RMP: four max pools, each as one map at the input's size, before the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 1, 1)
+        self.out_channels = channels + len(_POOL_SIZES)
+
+    def forward(self, features: Tensor) -> Tensor:
+        height, width = features.shape[-2:]
+        context = []
+        for size in _POOL_SIZES:
+            pooled = self.conv(F.max_pool2d(features, (min(size, height), min(size, width))))
+            context.append(F.interpolate(pooled, size=(height, width), mode="bilinear"))
+        return torch.cat([*context, features], dim=1)
+
+
+class _DecoderBlock(nn.Sequential):
+    """1x1 convolution to a quarter, 2x transposed 3x3 convolution, 1x1 convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        inner = in_channels // 4
+        super().__init__(
+            nn.Conv2d(in_channels, inner, 1),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(inner, inner, 3, stride=2, padding=1, output_padding=1),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(inner, out_channels, 1),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class CENet(nn.Module):
+    """CE-Net.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the mask logits; 1 means one sigmoid map.
+        depth: ResNet layout of the encoder, 34 (the paper) or 18.
+        pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
+            models.backbones.ResNetBackbone.
+
+    Raises:
+        UserError: A switch has no such value, or no such weights.
+    """
+
+    stride = 32
+    min_size = 64  # px; two slices of 32 px leave the deepest batch norms two values each
+    heads = frozenset({"mask"})
+    own_loss = "bce_dice"
+    own_loss_args: ClassVar[dict[str, float | str]] = {"bce_weight": 1.0, "reduction": "batch"}
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        num_classes: int = 1,
+        depth: int = 34,
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        check_choice("depth", depth, DEPTHS)
+        self.encoder = ResNetBackbone(depth, in_channels, pretrained=pretrained)
+        _, c2, c3, c4, c5 = self.encoder.channels
+        self.dac = _DenseAtrousConvolution(c5)
+        self.rmp = _ResidualMultiKernelPooling(c5)
+        self.decoder4 = _DecoderBlock(self.rmp.out_channels, c4)
+        self.decoder3 = _DecoderBlock(c4, c3)
+        self.decoder2 = _DecoderBlock(c3, c2)
+        self.decoder1 = _DecoderBlock(c2, c2)
+        self.head = nn.Sequential(
+            nn.ConvTranspose2d(c2, _HEAD_CHANNELS, 4, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(_HEAD_CHANNELS, _HEAD_CHANNELS, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(_HEAD_CHANNELS, num_classes, 3, padding=1),
+        )
+
+    def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
+        """Segment a batch of slices.
+
+        Args:
+            image: (B, in_channels, H, W) z-scored slices, H and W divisible by 32.
+            with_maps: There are no inner maps to show.
+
+        Returns:
+            Logits at H x W.
+
+        Raises:
+            UserError: H or W is not divisible by 32.
+        """
+        check_divisible(image, self.stride)
+        _, c2, c3, c4, c5 = self.encoder(image)  # H/4 to H/32
+        context = self.rmp(self.dac(c5))
+        d4 = self.decoder4(context) + c4  # H/16
+        d3 = self.decoder3(d4) + c3  # H/8
+        d2 = self.decoder2(d3) + c2  # H/4
+        return SegOutput(mask=self.head(self.decoder1(d2)))

@@ -1,0 +1,116 @@
+"""DeepLabV3: atrous spatial pyramid pooling on a dilated ResNet.
+
+Paper: L.-C. Chen, G. Papandreou, F. Schroff, H. Adam, "Rethinking Atrous Convolution for Semantic
+Image Segmentation", 2017, arXiv 1706.05587. Reference implementation:
+VainF/DeepLabV3Plus-Pytorch (MIT), from ImageNet weights. Pyramid and head are torchvision's, with
+the reference's rates, dropout and initialisation.
+
+Deviations:
+    - No multi-grid, as in the reference: stage 4 has dilations 1, 2, 2 at an output stride of 16
+      and 2, 4, 4 at 8; the paper settles on 2, 4, 8 at 16.
+    - A 3 x 3 convolution stands before the logits, as in the reference.
+"""
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
+
+from models.backbones import ResNetBackbone
+from models.checks import check_choice
+from utils.contracts import SegOutput
+
+# By output stride: strides and dilations of the four stages, rates of the pyramid.
+_STRIDES = {16: (1, 2, 2, 1), 8: (1, 2, 1, 1)}
+_DILATIONS = {16: ((1,), (1,), (1,), (1, 2)), 8: ((1,), (1,), (1, 2), (2, 4))}
+ATROUS_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
+_DROPOUT = 0.1  # torchvision's 0.5 is another implementation's
+
+
+def create_encoder(
+    depth: int, in_channels: int, output_stride: int, pretrained: str | None
+) -> ResNetBackbone:
+    """The dilated ResNet of DeepLabV3 and V3+.
+
+    Args:
+        depth: ResNet layout.
+        in_channels: Channels of the image.
+        output_stride: Of C5, 8 or 16 px.
+        pretrained: See models.backbones.ResNetBackbone.
+
+    Raises:
+        UserError: No such depth, output stride or weights.
+    """
+    check_choice("output_stride", output_stride, sorted(_STRIDES))
+    return ResNetBackbone(
+        depth,
+        in_channels,
+        strides=_STRIDES[output_stride],
+        dilations=_DILATIONS[output_stride],
+        pretrained=pretrained,
+    )
+
+
+def initialise_head(head: nn.Module) -> None:
+    """Kaiming-normal convolutions and the reference's dropout in the pyramid; in place."""
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, ASPP):
+            module.project[-1].p = _DROPOUT
+
+
+class DeepLabV3(nn.Module):
+    """DeepLabV3 with a ResNet.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits; 1 means one sigmoid map.
+        depth: ResNet layout, 18, 34, 50, 101 or 152; 50 and 101 in the paper.
+        output_stride: 16 px, or 8 px at three times the computation.
+        pretrained: See models.backbones.ResNetBackbone.
+
+    Raises:
+        UserError: No such depth, output stride or weights.
+    """
+
+    stride = 1
+    heads = frozenset({"mask"})
+    own_loss = "cross_entropy"
+    own_loss_args: ClassVar[dict[str, float]] = {"side_weight": 0.0}
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        num_classes: int = 1,
+        depth: int = 50,
+        output_stride: int = 16,
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = create_encoder(depth, in_channels, output_stride, pretrained)
+        rates = ATROUS_RATES[output_stride]
+        self.head = DeepLabHead(self.encoder.channels[-1], num_classes, rates)
+        initialise_head(self.head)
+        self.min_size = output_stride  # px, one cell of C5
+
+    @property
+    def segments(self) -> list[nn.Module]:
+        """The parts that may be computed again in the backward pass, to save memory."""
+        return [self.encoder.stem, *self.encoder.stages, self.head]
+
+    def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
+        """Segment a batch of slices; in training two or more, for the norm of the pooled branch.
+
+        Args:
+            image: (B, in_channels, H, W), any H and W.
+            with_maps: There are no inner maps to show.
+
+        Returns:
+            Logits at H x W.
+        """
+        *_, c5 = self.encoder(image)  # H/16 or H/8
+        logits = self.head(c5)
+        return SegOutput(mask=F.interpolate(logits, size=image.shape[-2:], mode="bilinear"))

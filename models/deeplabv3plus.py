@@ -1,0 +1,111 @@
+"""DeepLabV3+: DeepLabV3's pyramid as encoder, joined with low-level features in a small decoder.
+
+Paper: L.-C. Chen, Y. Zhu, G. Papandreou, F. Schroff, H. Adam, "Encoder-Decoder with Atrous
+Separable Convolution for Semantic Image Segmentation", ECCV 2018,
+doi 10.1007/978-3-030-01234-2_49, arXiv 1802.02611. Reference implementation:
+VainF/DeepLabV3Plus-Pytorch (MIT), from ImageNet weights.
+
+Deviations:
+    - One 3 x 3 convolution in the decoder, as in the reference; the paper settles on two. A second
+      public implementation (jfzhang95/pytorch-deeplab-xception, MIT) has two, stacks the decoder's
+      inputs in the other order, and dilates stage 4 by 2, 4, 8.
+    - ResNet alone: the paper's modified aligned Xception and MobileNetV2 are left out, and with
+      them the separable convolutions of pyramid and decoder.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.segmentation.deeplabv3 import ASPP
+
+from models.deeplabv3 import ATROUS_RATES, create_encoder, initialise_head
+from utils.contracts import SegOutput
+
+_LOW_LEVEL_CHANNELS = 48
+_PYRAMID_CHANNELS = 256
+
+
+class _ConvBlock(nn.Sequential):
+    """Convolution, BN, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        padding = kernel_size // 2
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class _Decoder(nn.Module):
+    """Pyramid features, resized to the reduced low-level ones and stacked on them, to logits."""
+
+    def __init__(self, low_level_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.low_level = _ConvBlock(low_level_channels, _LOW_LEVEL_CHANNELS, 1)
+        self.conv = _ConvBlock(_LOW_LEVEL_CHANNELS + _PYRAMID_CHANNELS, 256, 3)
+        self.head = nn.Conv2d(256, num_classes, 1)
+
+    def forward(self, c2: Tensor, pyramid: Tensor) -> Tensor:
+        low_level = self.low_level(c2)
+        pyramid = F.interpolate(pyramid, size=low_level.shape[-2:], mode="bilinear")
+        return self.head(self.conv(torch.cat([low_level, pyramid], dim=1)))
+
+
+class DeepLabV3Plus(nn.Module):
+    """DeepLabV3+ with a ResNet.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits; 1 means one sigmoid map.
+        depth: ResNet layout, 18, 34, 50, 101 or 152; 101 in the paper.
+        output_stride: 16 px, or 8 px at three times the computation.
+        pretrained: See models.backbones.ResNetBackbone.
+
+    Raises:
+        UserError: No such depth, output stride or weights.
+    """
+
+    stride = 1
+    heads = frozenset({"mask"})
+    own_loss = "cross_entropy"
+    own_loss_args: ClassVar[dict[str, float]] = {"side_weight": 0.0}
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        num_classes: int = 1,
+        depth: int = 50,
+        output_stride: int = 16,
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = create_encoder(depth, in_channels, output_stride, pretrained)
+        _, c2_channels, *_, c5_channels = self.encoder.channels
+        self.pyramid = ASPP(c5_channels, ATROUS_RATES[output_stride], _PYRAMID_CHANNELS)
+        self.decoder = _Decoder(c2_channels, num_classes)
+        for head in (self.pyramid, self.decoder):
+            initialise_head(head)
+        self.min_size = output_stride  # px, one cell of C5
+
+    @property
+    def segments(self) -> list[nn.Module]:
+        """The parts that may be computed again in the backward pass, to save memory."""
+        return [self.encoder.stem, *self.encoder.stages, self.pyramid, self.decoder]
+
+    def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
+        """Segment a batch of slices; in training two or more, for the norm of the pooled branch.
+
+        Args:
+            image: (B, in_channels, H, W), any H and W.
+            with_maps: There are no inner maps to show.
+
+        Returns:
+            Logits at H x W.
+        """
+        _, c2, *_, c5 = self.encoder(image)  # H/4; H/16 or H/8
+        logits = self.decoder(c2, self.pyramid(c5))
+        return SegOutput(mask=F.interpolate(logits, size=image.shape[-2:], mode="bilinear"))

@@ -1,0 +1,248 @@
+"""Inf-Net: parallel partial decoder, reverse attention and edge attention on a high-level encoder.
+
+Paper: D.-P. Fan, T. Zhou, G.-P. Ji, Y. Zhou, G. Chen, H. Fu, J. Shen, L. Shao, "Inf-Net: Automatic
+COVID-19 Lung Infection Segmentation from CT Images", IEEE Transactions on Medical Imaging 39(8),
+2020, doi 10.1109/TMI.2020.2996645, arXiv 2004.14133. Equation numbers are those of the preprint.
+
+The released implementation (MIT; its Res2Net CC BY-NC-SA, here timm's) and the preprint differ:
+    - Eq. 2 joins the edge features to f_i A_i, where the preprint multiplies them by A_i too; the
+      authors corrected it later. The deepest branch has three 5 x 5 convolutions of 256 filters,
+      not two of 64. Both as released here.
+    - It carries the encoder's classifier (2,049,000 parameters) and, with VGG-16, a second branch
+      of the encoder (12,979,200), neither of which is ever used: left out here.
+
+Deviations:
+    - Maps are resized to the size of what they meet, not by a factor: any input size runs.
+    - Reverse attention weighs the features after the 1 x 1 convolution that follows it: a weight
+      per place commutes with a convolution over channels alone.
+    - num_classes above 1 (the release breaks there): class 0 is background; the cascade is one of
+      lesion against background up to S_4, which is added to every lesion class of S_3.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import vgg16
+
+from models.backbones import ResNetBackbone
+from models.checks import check_choice
+from models.weights import load_backbone
+from utils.contracts import SegOutput
+
+Trunk = Literal["res2net50", "res2net101", "resnet50", "resnet101", "vgg16"]
+_WIDTH = 32  # channels of the receptive field blocks
+_EDGE_WIDTH = 64
+
+
+def _resize(features: Tensor, like: Tensor, align_corners: bool = False) -> Tensor:
+    """Bilinear resize to the height and width of another map."""
+    size = like.shape[-2:]
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=align_corners)
+
+
+class _Trunk(nn.Module):
+    """Stages of a library's network, finest first."""
+
+    def __init__(self, stages: Iterable[nn.Module], channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stages, self.channels = nn.ModuleList(stages), channels
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features = [image]
+        for stage in self.stages:
+            features.append(stage(features[-1]))
+        return features[1:]
+
+
+def _create_res2net(name: str, in_channels: int, pretrained: str | None) -> nn.Module:
+    """Res2Net v1b, 26 channels in each of 4 splits: three 3x3 in the stem, pooled shortcuts."""
+    # As published, the last norm of a block starts at 1, not at timm's 0.
+    net = timm.create_model(name, num_classes=0, zero_init_last=False)
+    load_backbone(net, name, pretrained, in_channels, stem="conv1.0", library="timm")
+    first = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool, net.layer1)
+    return _Trunk((first, net.layer2, net.layer3, net.layer4), (256, 512, 1024, 2048))
+
+
+def _create_vgg(in_channels: int, pretrained: str | None) -> nn.Module:
+    """VGG-16 with average instead of maximum pools; f_2 comes from the second block, at H/2."""
+    net = vgg16(weights=None)
+    load_backbone(net, "vgg16", pretrained, in_channels, stem="features.0")
+    layers = [nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in net.features]
+    # Each stage but the first begins with its pool; the last pool is left out.
+    parts = (layers[:9], layers[9:16], layers[16:23], layers[23:30])
+    return _Trunk((nn.Sequential(*part) for part in parts), (128, 256, 512, 512))
+
+
+def _create_trunk(trunk: Trunk, in_channels: int, pretrained: str | None) -> nn.Module:
+    """The encoder of that name; its last four features are f_2 to f_5."""
+    check_choice("trunk", trunk, get_args(Trunk))
+    if trunk == "vgg16":
+        return _create_vgg(in_channels, pretrained)
+    if trunk.startswith("res2net"):
+        return _create_res2net(f"{trunk}d", in_channels, pretrained)
+    depth = int(trunk.removeprefix("resnet"))
+    return ResNetBackbone(depth, in_channels, pretrained=pretrained)
+
+
+class _ConvNorm(nn.Sequential):
+    """Convolution that keeps the size, and batch norm; no ReLU."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int | tuple[int, int], dilation: int = 1
+    ) -> None:
+        rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
+        padding = (dilation * (rows // 2), dilation * (columns // 2))
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, (rows, columns), 1, padding, dilation, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+
+
+class _ReceptiveFieldBlock(nn.Module):
+    """Four branches of growing field and a shortcut, to 32 channels."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList([_ConvNorm(in_channels, _WIDTH, 1)])
+        for kernel in (3, 5, 7):
+            self.branches.append(
+                nn.Sequential(
+                    _ConvNorm(in_channels, _WIDTH, 1),
+                    _ConvNorm(_WIDTH, _WIDTH, (1, kernel)),
+                    _ConvNorm(_WIDTH, _WIDTH, (kernel, 1)),
+                    _ConvNorm(_WIDTH, _WIDTH, 3, dilation=kernel),
+                )
+            )
+        self.join = _ConvNorm(4 * _WIDTH, _WIDTH, 3)
+        self.shortcut = _ConvNorm(in_channels, _WIDTH, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        joined = self.join(torch.cat([branch(features) for branch in self.branches], dim=1))
+        return F.relu(joined + self.shortcut(features))
+
+
+class _PartialDecoder(nn.Module):
+    """Parallel partial decoder p_d: the three high levels to the global map S_g."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.high_to_middle = _ConvNorm(_WIDTH, _WIDTH, 3)
+        self.high_to_low = _ConvNorm(_WIDTH, _WIDTH, 3)
+        self.middle_to_low = _ConvNorm(_WIDTH, _WIDTH, 3)
+        self.high_beside_middle = _ConvNorm(_WIDTH, _WIDTH, 3)
+        self.join_middle = _ConvNorm(2 * _WIDTH, 2 * _WIDTH, 3)
+        self.middle_beside_low = _ConvNorm(2 * _WIDTH, 2 * _WIDTH, 3)
+        self.join_low = _ConvNorm(3 * _WIDTH, 3 * _WIDTH, 3)
+        self.head = nn.Sequential(_ConvNorm(3 * _WIDTH, 3 * _WIDTH, 3), nn.Conv2d(3 * _WIDTH, 1, 1))
+
+    def forward(self, low: Tensor, middle: Tensor, high: Tensor) -> Tensor:
+        high_at_middle = _resize(high, middle, align_corners=True)
+        high_at_low = _resize(high_at_middle, low, align_corners=True)
+        middle_at_low = _resize(middle, low, align_corners=True)
+        low = self.high_to_low(high_at_low) * self.middle_to_low(middle_at_low) * low
+        middle = self.high_to_middle(high_at_middle) * middle
+        beside = self.high_beside_middle(high_at_middle)
+        middle = self.join_middle(torch.cat([middle, beside], dim=1))
+        middle_at_low = self.middle_beside_low(_resize(middle, low, align_corners=True))
+        return self.head(self.join_low(torch.cat([low, middle_at_low], dim=1)))
+
+
+class _ReverseAttention(nn.Module):
+    """R_i (eq. 2): f_i where the deeper map sees no lesion (eq. 3); S_i and A_i at its size."""
+
+    def __init__(
+        self, in_channels: int, width: int, kernels: tuple[int, ...], num_classes: int = 1
+    ) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.convs = nn.Sequential()
+        for index, kernel in enumerate(kernels[:-1]):
+            channels = width if index else width + _EDGE_WIDTH
+            self.convs.extend([_ConvNorm(channels, width, kernel), nn.ReLU(inplace=True)])
+        self.convs.append(_ConvNorm(width, num_classes, kernels[-1]))
+        self.num_classes = num_classes
+
+    def forward(self, features: Tensor, edge: Tensor, deeper: Tensor) -> tuple[Tensor, Tensor]:
+        deeper = _resize(deeper, features)
+        attention = torch.sigmoid(-deeper)  # A_i = 1 - sigmoid(S_i+1)
+        reduced = self.norm(attention * self.reduce(features))
+        logits = self.convs(torch.cat([reduced, _resize(edge, features)], dim=1))
+        if self.num_classes > 1:
+            lesions = deeper.expand(-1, self.num_classes - 1, -1, -1)
+            deeper = torch.cat([torch.zeros_like(deeper), lesions], dim=1)
+        return logits + deeper, attention
+
+
+class InfNet(nn.Module):
+    """Inf-Net: the mask S_3, the maps S_g, S_5 and S_4 on the way to it, and the edge.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the mask logits; 1 means one sigmoid map.
+        trunk: The encoder; res2net50 in the paper.
+        pretrained: None, "imagenet", or a file with weights of timm (res2net50d, res2net101d) or
+            torchvision (the others). The paper starts from ImageNet.
+
+    Raises:
+        UserError: No such trunk, or no such weights.
+    """
+
+    stride = 1
+    heads = frozenset({"mask", "edge", "semantic"})
+    own_loss = "infnet"
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        num_classes: int = 1,
+        trunk: Trunk = "res2net50",
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.min_size = 16 if trunk == "vgg16" else 1  # px; VGG's pools round down
+        self.encoder = _create_trunk(trunk, in_channels, pretrained)
+        c2, c3, c4, c5 = self.encoder.channels[-4:]
+        inner = [_ConvNorm(_EDGE_WIDTH, _EDGE_WIDTH, 3) for _ in range(2)]
+        self.edge_attention = nn.Sequential(_ConvNorm(c2, _EDGE_WIDTH, 1), *inner)
+        self.edge_head = _ConvNorm(_EDGE_WIDTH, 1, 3)
+        self.fields = nn.ModuleList(_ReceptiveFieldBlock(c) for c in (c3, c4, c5))
+        self.partial_decoder = _PartialDecoder()
+        self.attention5 = _ReverseAttention(c5, 256, (5, 5, 5, 1))
+        self.attention4 = _ReverseAttention(c4, 64, (3, 3, 3))
+        self.attention3 = _ReverseAttention(c3, 64, (3, 3, 3), num_classes)
+
+    @property
+    def segments(self) -> list[nn.Module]:
+        """The parts that may be computed again in the backward pass, to save memory."""
+        return [*self.encoder.stages, *self.fields, self.partial_decoder]
+
+    def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
+        """Segment a batch of slices.
+
+        Args:
+            image: (B, in_channels, H, W) z-scored slices of any size.
+            with_maps: Fill SegOutput.maps with the reverse attention A_5, A_4 and A_3.
+
+        Returns:
+            Logits at H x W: mask S_3, semantic S_g, S_5, S_4, one edge map.
+        """
+        f2, f3, f4, f5 = self.encoder(image)[-4:]  # H/4 to H/32; VGG-16 H/2 to H/16
+        edge = self.edge_attention(f2)
+        reduced = [field(f) for field, f in zip(self.fields, (f3, f4, f5), strict=True)]
+        s_g = self.partial_decoder(*reduced)  # at the size of f_3
+        s_5, a_5 = self.attention5(f5, edge, s_g)
+        s_4, a_4 = self.attention4(f4, edge, s_5)
+        s_3, a_3 = self.attention3(f3, edge, s_4)
+        maps = {"A_5": a_5, "A_4": a_4, "A_3": a_3} if with_maps else {}
+        return SegOutput(
+            mask=_resize(s_3, image),
+            edge=(_resize(self.edge_head(edge), image),),
+            semantic=tuple(_resize(s, image) for s in (s_g, s_5, s_4)),
+            maps={name: _resize(a, image) for name, a in maps.items()},
+        )

@@ -1,0 +1,45 @@
+import pytest
+import torch
+from fingerprint import FINGERPRINTS, assert_matches, image, num_parameters, prepare
+
+from models.cenet import CENet
+from utils.errors import UserError
+
+
+def test_wiring_reproduces_the_published_outputs() -> None:
+    model = prepare(CENet(in_channels=3))
+    with torch.no_grad():
+        output = model(image(3))
+    assert_matches([torch.sigmoid(output.mask)], "cenet")
+
+
+def test_parameter_count_is_that_of_the_published_network() -> None:
+    assert num_parameters(CENet(in_channels=3)) == FINGERPRINTS["cenet"]["params_live"]
+    # Two input channels fewer in the 7x7 stem of 64.
+    assert num_parameters(CENet()) == 29_003_093 - 2 * 49 * 64
+
+
+@pytest.mark.parametrize(("depth", "num_classes"), [(18, 1), (34, 3)])
+def test_every_depth_gives_logits_at_the_size_of_a_non_square_image(
+    depth: int, num_classes: int
+) -> None:
+    model = CENet(depth=depth, num_classes=num_classes).eval()
+    with torch.no_grad():
+        output = model(torch.randn(1, 1, 64, 224))
+    assert output.mask.shape == (1, num_classes, 64, 224)
+    assert output.mask.min() < 0 or output.mask.max() > 1
+
+
+def test_every_parameter_gets_a_gradient_at_the_smallest_size() -> None:
+    torch.manual_seed(0)
+    model = CENet(depth=18)
+    model(torch.randn(2, 1, model.min_size, model.min_size)).mask.square().mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+
+
+def test_wrong_arguments_and_sizes_are_named() -> None:
+    with pytest.raises(UserError, match=r"model.args.depth: 50 is not one of 18, 34"):
+        CENet(depth=50)
+    with pytest.raises(UserError, match="multiples of 32; pad it to 64 x 96"):
+        CENet(depth=18)(torch.zeros(1, 1, 64, 90))
