@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
 from models.checks import check_choice
+from models.resize import resize_aligned
 from utils.contracts import SegOutput
 from utils.errors import UserError
 
@@ -187,8 +188,5 @@ class ACFNet(nn.Module):
         coarse = self.coarse_head(context)
         class_feature = self.class_feature(context, coarse)
         mask = self.mask_head(torch.cat([class_feature, context], dim=1))
-        logits = [
-            F.interpolate(maps, size=size, mode="bilinear", align_corners=True)
-            for maps in (mask, coarse, self.auxiliary_head(c4))
-        ]
+        logits = [resize_aligned(maps, size) for maps in (mask, coarse, self.auxiliary_head(c4))]
         return SegOutput(mask=logits[0], semantic=(logits[1], logits[2]))

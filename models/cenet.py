@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
 from models.checks import check_choice, check_divisible
+from models.resize import resize
 from utils.contracts import SegOutput
 
 DEPTHS = (18, 34)
@@ -71,7 +72,7 @@ class _ResidualMultiKernelPooling(nn.Module):
         context = []
         for size in _POOL_SIZES:
             pooled = self.conv(F.max_pool2d(features, (min(size, height), min(size, width))))
-            context.append(F.interpolate(pooled, size=(height, width), mode="bilinear"))
+            context.append(resize(pooled, (height, width)))
         return torch.cat([*context, features], dim=1)
 
 

@@ -20,16 +20,14 @@ Deviations:
       resize weights sum to 1, so they commute.
 """
 
-from collections.abc import Sequence
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision import models as torchvision_models
 from torchvision.models.convnext import LayerNorm2d
 
 from models.backbones import RESNET_DEPTHS, ResNetBackbone
 from models.checks import check_choice, check_divisible
+from models.resize import resize_aligned
 from models.weights import load_backbone
 from utils.contracts import SegOutput
 from utils.errors import UserError
@@ -37,11 +35,6 @@ from utils.errors import UserError
 _CONVNEXTS = tuple(f"convnext_{size}" for size in ("tiny", "small", "base", "large"))
 TRUNKS = (*_CONVNEXTS, *(f"resnet{depth}" for depth in RESNET_DEPTHS))
 _ATTENTION_MAPS = ("region attention", "fusion attention")
-
-
-def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear resize that keeps the corners in place."""
-    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 class _ConvBlock(nn.Sequential):
@@ -230,19 +223,19 @@ class CoERANet(nn.Module):
             infection = self._join(infection, skip)
             lung = None if lung is None else self._join(lung, skip)
             lung, infection, attention = self.blocks[2 * step + 1](lung, infection)
-            semantic.append(_resize(self.scale_heads[step](infection), size))
+            semantic.append(resize_aligned(self.scale_heads[step](infection), size))
             if lung is not None:
-                lung_sides.append(_resize(self.lung_scale_heads[step](lung), size))
+                lung_sides.append(resize_aligned(self.lung_scale_heads[step](lung), size))
         maps = zip(_ATTENTION_MAPS, attention, strict=False) if with_maps else ()
         return SegOutput(
-            mask=_resize(self.mask_head(infection), size),
+            mask=resize_aligned(self.mask_head(infection), size),
             semantic=tuple(semantic),
-            lung=None if lung is None else _resize(self.lung_head(lung), size),
-            maps={name: _resize(values, size) for name, values in maps},
+            lung=None if lung is None else resize_aligned(self.lung_head(lung), size),
+            maps={name: resize_aligned(values, size) for name, values in maps},
             lung_sides=tuple(lung_sides),
         )
 
     @staticmethod
     def _join(flow: Tensor, skip: Tensor) -> Tensor:
         """The flow at twice its resolution, with the trunk's features of that resolution."""
-        return torch.cat([_resize(flow, skip.shape[-2:]), skip], dim=1)
+        return torch.cat([resize_aligned(flow, skip.shape[-2:]), skip], dim=1)

@@ -10,14 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.resize import resize
+
 Fusion = Literal["attention", "add", "concat", "none"]
-
-
-def _resize(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear resize to (H, W); the identity where the size already fits."""
-    if logits.shape[-2:] == tuple(size):
-        return logits
-    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 class _SideHeads(nn.Module):
@@ -35,7 +30,7 @@ class _SideHeads(nn.Module):
     def forward(self, features: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, ...]:
         # 1x1 convolution and bilinear resize are both linear, one over channels with the same
         # weights everywhere, the other over places with weights that sum to 1: they commute.
-        return tuple(_resize(head(features[int(i) - 1]), size) for i, head in self.heads.items())
+        return tuple(resize(head(features[int(i) - 1]), size) for i, head in self.heads.items())
 
 
 class EdgeSupervisedModule(_SideHeads):
@@ -79,7 +74,7 @@ class AttentionFusionModule(nn.Module):
         reduce = torch.cat([taps, self.head.weight.flatten(1)])  # (9 + K, C)
         weight = reduce @ projection.weight.flatten(1)  # (9 + K, c_i)
         bias = reduce @ projection.bias
-        return _resize(F.conv2d(features, weight[..., None, None], bias), size)
+        return resize(F.conv2d(features, weight[..., None, None], bias), size)
 
     def forward(
         self, levels: Sequence[Tensor], size: Sequence[int], with_maps: bool = False
@@ -144,7 +139,7 @@ class LinearFusion(nn.Module):
         logits = self.head.bias.view(1, -1, 1, 1)
         for features, projection, part in zip(levels, self.projections, parts, strict=True):
             kernel = (part @ projection.weight.flatten(1))[..., None, None]
-            logits = logits + _resize(F.conv2d(features, kernel, part @ projection.bias), size)
+            logits = logits + resize(F.conv2d(features, kernel, part @ projection.bias), size)
         return logits, {}
 
 

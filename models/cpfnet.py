@@ -24,15 +24,11 @@ from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
 from models.checks import check_choice, check_divisible
+from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
 DEPTHS = (18, 34)
 _HEAD_CHANNELS = 32
-
-
-def _resize(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear resize to (H, W) with the corners in place."""
-    return F.interpolate(features, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 def _conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
@@ -86,7 +82,7 @@ class _GlobalPyramidGuidance(nn.Module):
         reduced = [reduce(stage) for reduce, stage in zip(self.reduce, stages, strict=True)]
         size = stages[0].shape[-2:]
         # Deepest first.
-        joined = torch.cat([_resize(r, size) for r in reduced[:0:-1]] + reduced[:1], dim=1)
+        joined = torch.cat([resize_aligned(r, size) for r in reduced[:0:-1]] + reduced[:1], dim=1)
         return self.merge(torch.cat([level(joined) for level in self.pyramid], dim=1))
 
 
@@ -135,7 +131,7 @@ class _DecoderBlock(nn.Module):
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, features: Tensor, size: Sequence[int]) -> Tensor:
-        return F.relu(self.norm(_resize(self.project(self.conv(features)), size)))
+        return F.relu(self.norm(resize_aligned(self.project(self.conv(features)), size)))
 
 
 class CPFNet(nn.Module):

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _DROPOUT = 0.1
@@ -165,8 +166,5 @@ class DANet(nn.Module):
             self.position_head(position),
             self.channel_head(channel),
         ]
-        mask, *semantic = (
-            F.interpolate(maps, size=image.shape[-2:], mode="bilinear", align_corners=True)
-            for maps in logits
-        )
+        mask, *semantic = (resize_aligned(maps, image) for maps in logits)
         return SegOutput(mask=mask, semantic=tuple(semantic))

@@ -13,12 +13,12 @@ Deviations:
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
 from models.backbones import ResNetBackbone
 from models.checks import check_choice
+from models.resize import resize
 from utils.contracts import SegOutput
 
 # By output stride: strides and dilations of the four stages, rates of the pyramid.
@@ -113,4 +113,4 @@ class DeepLabV3(nn.Module):
         """
         *_, c5 = self.encoder(image)  # H/16 or H/8
         logits = self.head(c5)
-        return SegOutput(mask=F.interpolate(logits, size=image.shape[-2:], mode="bilinear"))
+        return SegOutput(mask=resize(logits, image))

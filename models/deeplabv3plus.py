@@ -16,11 +16,11 @@ Deviations:
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from models.deeplabv3 import ATROUS_RATES, create_encoder, initialise_head
+from models.resize import resize
 from utils.contracts import SegOutput
 
 _LOW_LEVEL_CHANNELS = 48
@@ -50,7 +50,7 @@ class _Decoder(nn.Module):
 
     def forward(self, c2: Tensor, pyramid: Tensor) -> Tensor:
         low_level = self.low_level(c2)
-        pyramid = F.interpolate(pyramid, size=low_level.shape[-2:], mode="bilinear")
+        pyramid = resize(pyramid, low_level)
         return self.head(self.conv(torch.cat([low_level, pyramid], dim=1)))
 
 
@@ -108,4 +108,4 @@ class DeepLabV3Plus(nn.Module):
         """
         _, c2, *_, c5 = self.encoder(image)  # H/4; H/16 or H/8
         logits = self.decoder(c2, self.pyramid(c5))
-        return SegOutput(mask=F.interpolate(logits, size=image.shape[-2:], mode="bilinear"))
+        return SegOutput(mask=resize(logits, image))

@@ -15,18 +15,13 @@ Deviations:
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.resize import resize
 from utils.contracts import SegOutput
 
 _WIDTH = 64
-
-
-def _resize(features: Tensor, like: Tensor) -> Tensor:
-    """Bilinear resize to the height and width of another map."""
-    return F.interpolate(features, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class _ConvBlock(nn.Sequential):
@@ -53,7 +48,7 @@ class _CrossFeatureModule(nn.Module):
         self.down = nn.ModuleList(_ConvBlock(_WIDTH, 3) for _ in range(4))
 
     def forward(self, left: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
-        down = _resize(down, left)
+        down = resize(down, left)
         left_1, down_1 = self.left[0](left), self.down[0](down)
         product = self.left[1](left_1) * self.down[1](down_1)
         left = self.left[3](self.left[2](product) + left_1)
@@ -75,7 +70,7 @@ class _Decoder(nn.Module):
         self, levels: Sequence[Tensor], feedback: Tensor | None = None
     ) -> tuple[list[Tensor], Tensor]:
         if feedback is not None:
-            levels = [level + _resize(feedback, level) for level in levels]
+            levels = [level + resize(feedback, level) for level in levels]
         *levels, current = levels
         refined = [current]  # level 5 as it came
         for module, level in zip(self.cross_features, reversed(levels), strict=True):
@@ -144,6 +139,6 @@ class F3Net(nn.Module):
         levels, second = self.decoders[1](levels, first)
         sides = zip(self.side_heads, [first, *levels], strict=True)
         return SegOutput(
-            mask=_resize(self.mask_head(second), image),
-            semantic=tuple(_resize(head(f), image) for head, f in sides),
+            mask=resize(self.mask_head(second), image),
+            semantic=tuple(resize(head(f), image) for head, f in sides),
         )

@@ -19,21 +19,14 @@ Deviations:
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _WIDTH = 128  # channels of every branch and fusion
 _BRANCH_DILATIONS = (6, 12, 18)
-
-
-def _resize(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear resize to (H, W) with the corners in place; the identity where the size fits."""
-    if features.shape[-2:] == tuple(size):
-        return features
-    return F.interpolate(features, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 def _conv_bn_relu(in_channels: int, out_channels: int, dilation: int = 0) -> nn.Sequential:
@@ -111,7 +104,7 @@ class _Panorama(nn.Module):
         self.gate = nn.ModuleList(_mix(1) for _ in range(3))  # B
 
     def forward(self, own: Tensor, others: Sequence[Tensor]) -> Tensor:
-        others = [_resize(other, own.shape[-2:]) for other in others]
+        others = [resize_aligned(other, own.shape[-2:]) for other in others]
         joined = self.join(torch.cat([own, *others], dim=1))
         context = torch.zeros_like(own)
         for other, view, gate in zip(others, self.view, self.gate, strict=True):
@@ -184,5 +177,5 @@ class FFRNet(nn.Module):
         )
         d3 = self.merge[2](torch.cat([p3, p4], dim=1))
         d2 = self.merge[1](torch.cat([p2, d3], dim=1))
-        d1 = self.merge[0](torch.cat([p1, _resize(d2, p1.shape[-2:])], dim=1))
-        return SegOutput(mask=_resize(self.head(d1), image.shape[-2:]))
+        d1 = self.merge[0](torch.cat([p1, resize_aligned(d2, p1.shape[-2:])], dim=1))
+        return SegOutput(mask=resize_aligned(self.head(d1), image.shape[-2:]))

@@ -30,18 +30,13 @@ from torchvision.models import vgg16
 
 from models.backbones import ResNetBackbone
 from models.checks import check_choice
+from models.resize import resize, resize_aligned
 from models.weights import load_backbone
 from utils.contracts import SegOutput
 
 Trunk = Literal["res2net50", "res2net101", "resnet50", "resnet101", "vgg16"]
 _WIDTH = 32  # channels of the receptive field blocks
 _EDGE_WIDTH = 64
-
-
-def _resize(features: Tensor, like: Tensor, align_corners: bool = False) -> Tensor:
-    """Bilinear resize to the height and width of another map."""
-    size = like.shape[-2:]
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=align_corners)
 
 
 class _Trunk(nn.Module):
@@ -140,14 +135,14 @@ class _PartialDecoder(nn.Module):
         self.head = nn.Sequential(_ConvNorm(3 * _WIDTH, 3 * _WIDTH, 3), nn.Conv2d(3 * _WIDTH, 1, 1))
 
     def forward(self, low: Tensor, middle: Tensor, high: Tensor) -> Tensor:
-        high_at_middle = _resize(high, middle, align_corners=True)
-        high_at_low = _resize(high_at_middle, low, align_corners=True)
-        middle_at_low = _resize(middle, low, align_corners=True)
+        high_at_middle = resize_aligned(high, middle)
+        high_at_low = resize_aligned(high_at_middle, low)
+        middle_at_low = resize_aligned(middle, low)
         low = self.high_to_low(high_at_low) * self.middle_to_low(middle_at_low) * low
         middle = self.high_to_middle(high_at_middle) * middle
         beside = self.high_beside_middle(high_at_middle)
         middle = self.join_middle(torch.cat([middle, beside], dim=1))
-        middle_at_low = self.middle_beside_low(_resize(middle, low, align_corners=True))
+        middle_at_low = self.middle_beside_low(resize_aligned(middle, low))
         return self.head(self.join_low(torch.cat([low, middle_at_low], dim=1)))
 
 
@@ -168,10 +163,10 @@ class _ReverseAttention(nn.Module):
         self.num_classes = num_classes
 
     def forward(self, features: Tensor, edge: Tensor, deeper: Tensor) -> tuple[Tensor, Tensor]:
-        deeper = _resize(deeper, features)
+        deeper = resize(deeper, features)
         attention = torch.sigmoid(-deeper)  # A_i = 1 - sigmoid(S_i+1)
         reduced = self.norm(attention * self.reduce(features))
-        logits = self.convs(torch.cat([reduced, _resize(edge, features)], dim=1))
+        logits = self.convs(torch.cat([reduced, resize(edge, features)], dim=1))
         if self.num_classes > 1:
             lesions = deeper.expand(-1, self.num_classes - 1, -1, -1)
             deeper = torch.cat([torch.zeros_like(deeper), lesions], dim=1)
@@ -241,8 +236,8 @@ class InfNet(nn.Module):
         s_3, a_3 = self.attention3(f3, edge, s_4)
         maps = {"A_5": a_5, "A_4": a_4, "A_3": a_3} if with_maps else {}
         return SegOutput(
-            mask=_resize(s_3, image),
-            edge=(_resize(self.edge_head(edge), image),),
-            semantic=tuple(_resize(s, image) for s in (s_g, s_5, s_4)),
-            maps={name: _resize(a, image) for name, a in maps.items()},
+            mask=resize(s_3, image),
+            edge=(resize(self.edge_head(edge), image),),
+            semantic=tuple(resize(s, image) for s in (s_g, s_5, s_4)),
+            maps={name: resize(a, image) for name, a in maps.items()},
         )

@@ -11,13 +11,11 @@ Deviations:
     - The resizes align corners, as in the reference.
 """
 
-from collections.abc import Sequence
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _BINS = (1, 2, 3, 6)  # cells per side of the pyramid's levels
@@ -59,7 +57,7 @@ class _PyramidPooling(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         size = features.shape[-2:]
         pooled = [
-            _resize(level(_average_cells(features, bins)), size)
+            resize_aligned(level(_average_cells(features, bins)), size)
             for level, bins in zip(self.levels, _BINS, strict=True)
         ]
         return torch.cat([features, *pooled], dim=1)
@@ -82,10 +80,6 @@ def _cell_weights(features: Tensor, length: int, bins: int) -> Tensor:
     start, stop = cell * length // bins, ((cell + 1) * length + bins - 1) // bins
     is_inside = (place >= start) & (place < stop)
     return is_inside.to(features.dtype) / (stop - start).to(features.dtype)
-
-
-def _resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 class PSPNet(nn.Module):
@@ -156,7 +150,7 @@ class PSPNet(nn.Module):
         """
         size = image.shape[-2:]
         *_, c4, c5 = self.encoder(image)  # both at H/8
-        mask = _resize(self.head(self.pyramid(c5)), size)
+        mask = resize_aligned(self.head(self.pyramid(c5)), size)
         if self.auxiliary_head is None:
             return SegOutput(mask=mask)
-        return SegOutput(mask=mask, semantic=(_resize(self.auxiliary_head(c4), size),))
+        return SegOutput(mask=mask, semantic=(resize_aligned(self.auxiliary_head(c4), size),))

@@ -20,19 +20,14 @@ Deviations:
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _WIDTH = 32
 _NUM_UNITS = 4
-
-
-def _resize(features: Tensor, like: Tensor) -> Tensor:
-    """Bilinear resize to the height and width of another map, corners aligned."""
-    return F.interpolate(features, size=like.shape[-2:], mode="bilinear", align_corners=True)
 
 
 class _ConvNorm(nn.Sequential):
@@ -54,7 +49,7 @@ class _Resized(nn.Module):
         self.norm = nn.BatchNorm2d(_WIDTH)
 
     def forward(self, features: Tensor, like: Tensor) -> Tensor:
-        return self.norm(_resize(self.conv(features), like))
+        return self.norm(resize_aligned(self.conv(features), like))
 
 
 class _Reduction(nn.Sequential):
@@ -119,7 +114,7 @@ class _UpBlock(nn.Module):
         )
 
     def forward(self, skip: Tensor, coarser: Tensor) -> Tensor:
-        return self.join(torch.cat([skip, self.up(_resize(coarser, skip))], dim=1))
+        return self.join(torch.cat([skip, self.up(resize_aligned(coarser, skip))], dim=1))
 
 
 class _Decoder(nn.Module):
@@ -198,4 +193,4 @@ class SCRN(nn.Module):
         for unit in self.units:
             masks, edges = unit(masks, edges)
         mask, edge = self.mask_decoder(masks), self.edge_decoder(edges)  # H/4
-        return SegOutput(mask=_resize(mask, image), edge=(_resize(edge, image),))
+        return SegOutput(mask=resize_aligned(mask, image), edge=(resize_aligned(edge, image),))

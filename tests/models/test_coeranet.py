@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from losses.coeranet import CoERANetLoss
-from models.coeranet import TRUNKS, CoERANet, RegionFusionAttention, _resize
+from models.coeranet import TRUNKS, CoERANet, RegionFusionAttention
+from models.resize import resize_aligned
 from utils.contracts import Batch
 from utils.errors import UserError
 
@@ -47,9 +48,9 @@ class PublishedArrangement(nn.Module):
             for _, scale in pair:
                 late = step == 2
                 maps.append(
-                    torch.sigmoid(_resize(scale, size))
+                    torch.sigmoid(resize_aligned(scale, size))
                     if late
-                    else _resize(torch.sigmoid(scale), size)
+                    else resize_aligned(torch.sigmoid(scale), size)
                 )
         return maps
 
