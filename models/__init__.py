@@ -19,6 +19,7 @@ from models.infnet import InfNet
 from models.pspnet import PSPNet
 from models.resunet import ResUNet
 from models.scrn import SCRN
+from models.smp import SmpNetwork
 from models.unet import UNet
 from models.unetplusplus import UNetPlusPlus
 from utils.registry import create_from
@@ -41,6 +42,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "infnet": InfNet,
     "ffrnet": FFRNet,
     "coeranet": CoERANet,
+    "smp": SmpNetwork,
 }
 
 __all__ = ["MODELS", "create_model", "list_models"]

@@ -1,0 +1,233 @@
+"""Every architecture and encoder of segmentation_models_pytorch, as comparison networks.
+
+Library: P. Iakubovskii, "Segmentation Models Pytorch", 2019, MIT,
+https://github.com/qubvel-org/segmentation_models.pytorch; the papers of the architectures and
+encoders are named in its documentation. Its classes are used as they are, with their own defaults.
+
+Deviations:
+    - Parts of an encoder that an architecture never uses (the last stages behind PSPNet, the
+      classifier behind DPT) are left out: they would get no gradient.
+    - Input sides are multiples of the encoder's output stride for Unet, too, which would pad.
+    - DPT takes images of any size: its transformer interpolates its position embedding.
+"""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from urllib.error import URLError
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from models.checks import check_divisible
+from models.weights import load_backbone
+from utils.contracts import SegOutput
+from utils.errors import UserError
+from utils.suggest import suggestion
+
+_ARCHITECTURES: dict[str, type[nn.Module]] = smp.MODEL_ARCHITECTURES_MAPPING
+_TIMM = "tu-"  # before a timm name: any feature extractor of timm
+_TRANSFORMER = "tu-vit_base_patch16_224"
+_MIN_STRIDE = {"dpt": 32}  # its coarsest level, whatever the transformer's patches
+_MIN_SIZE = {"pan": 128}  # px; it pools features at H/16 three times by two
+_MIN_SIZE_OF_ENCODERS = 32  # px; of those that reduce by 32, or attend to patches of 8 at H/4
+# No network takes images of just this size, so that one which takes a single size is found out.
+_TRIAL_SIZE = (320, 352)
+# What the library and timm raise for a combination that they do not support, or a file.
+_UNSUPPORTED = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
+_UNREADABLE = (EOFError, SafetensorError, UnpicklingError)
+
+
+class _Unused(nn.Module):
+    """In the place of a module whose result nobody uses."""
+
+    def forward(self, features: Tensor, *others: object) -> Tensor:
+        return features
+
+
+class SmpNetwork(nn.Module):
+    """An architecture of segmentation_models_pytorch around one of its encoders.
+
+    Args:
+        arch: A name of its list, in lower case, such as unet, fpn, manet, segformer.
+        encoder: A name of its list, such as resnet34, or tu-NAME for an encoder of timm. dpt
+            takes vision transformers alone, such as tu-vit_base_patch16_224.
+        in_channels: Channels of the image.
+        num_classes: Channels of the mask logits; 1 means one sigmoid map.
+        pretrained: Weights of the encoder: None, "imagenet" (the library's, fetched once), or a
+            file with a state_dict of the library's names.
+
+    Attributes:
+        stride: Input sides are multiples of it: the encoder's output stride.
+        min_size: Smallest side in px.
+
+    Raises:
+        UserError: No such architecture, encoder or weights, or two that do not go together.
+    """
+
+    heads = frozenset({"mask"})
+    own_loss = "dice"
+
+    def __init__(
+        self,
+        *,
+        arch: str = "unet",
+        encoder: str = "resnet34",
+        in_channels: int = 1,
+        num_classes: int = 1,
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        _check_names(arch, encoder)
+        try:
+            self.net = _create(arch, encoder, in_channels, num_classes, pretrained)
+            _drop_unused(self.net, in_channels)
+        except UserError:
+            raise
+        except (*_UNSUPPORTED, *_UNREADABLE) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            weights = f" with the weights {pretrained}" if pretrained else ""
+            raise UserError(
+                f"model.args.encoder: {encoder}{weights} does not fit {arch} and images of any "
+                f"size ({reason}); take another encoder"
+            ) from error
+        self.stride = max(int(self.net.encoder.output_stride), _MIN_STRIDE.get(arch, 1))
+        self.min_size = _MIN_SIZE.get(arch, _MIN_SIZE_OF_ENCODERS)
+
+    def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
+        """Segment a batch of slices.
+
+        Args:
+            image: (B, in_channels, H, W) z-scored slices, H and W divisible by the stride.
+            with_maps: Without effect: the library keeps its inner maps to itself.
+
+        Returns:
+            Logits at H x W.
+
+        Raises:
+            UserError: H or W is not divisible by the stride, or below min_size.
+        """
+        height, width = check_divisible(image, self.stride)
+        if min(height, width) < self.min_size:
+            raise UserError(
+                f"an image of {height} x {width} px is too small for this network, which takes "
+                f"{self.min_size} px and more"
+            )
+        return SegOutput(mask=self.net(image))
+
+
+def _check_names(arch: str, encoder: str) -> None:
+    """Refuse names that do not exist, and a dpt that is no transformer."""
+    if arch not in _ARCHITECTURES:
+        raise UserError(
+            f"model.args.arch: there is no {arch!r}{suggestion(arch, _ARCHITECTURES)}; "
+            f"known: {', '.join(_ARCHITECTURES)}"
+        )
+    names = smp.encoders.get_encoder_names()
+    is_timm = encoder.startswith(_TIMM) and timm.is_model(encoder.removeprefix(_TIMM))
+    if encoder not in names and not is_timm:
+        known = [*names, *(_TIMM + name for name in timm.list_models())]
+        raise UserError(
+            f"model.args.encoder: there is no {encoder!r}{suggestion(encoder, known)}; known: "
+            f"{', '.join(names)}, and {_TIMM}NAME for every encoder of timm"
+        )
+    if arch == "dpt" and not is_timm:
+        raise UserError(
+            f"model.args.encoder: dpt takes vision transformers of timm alone, such as "
+            f"{_TRANSFORMER}, not {encoder}"
+        )
+
+
+def _create(
+    arch: str, encoder: str, in_channels: int, num_classes: int, pretrained: str | None
+) -> nn.Module:
+    """The library's network, its encoder's weights loaded."""
+    settings: dict[str, Any] = {"encoder_name": encoder, "classes": num_classes}
+    if arch == "dpt":
+        settings["dynamic_img_size"] = True
+    if encoder.startswith(_TIMM) and pretrained is not None:
+        file = _find(encoder, pretrained)  # timm itself fits its weights to the image's channels
+        settings |= {"encoder_weights": True, "pretrained_cfg_overlay": {"file": str(file)}}
+        return _ARCHITECTURES[arch](in_channels=in_channels, **settings)
+    net = _ARCHITECTURES[arch](encoder_weights=None, in_channels=in_channels, **settings)
+    if pretrained is not None:
+        donor = _ARCHITECTURES[arch](encoder_weights=None, in_channels=3, **settings).encoder
+        modules = donor.named_modules()
+        stem = next(name for name, part in modules if isinstance(part, nn.Conv2d))
+        file = str(_find(encoder, pretrained))
+        load_backbone(donor, encoder, file, in_channels, stem=stem, library="smp")
+        net.encoder.load_state_dict(donor.state_dict())
+    return net
+
+
+def _find(encoder: str, pretrained: str) -> Path:
+    """The file of an encoder's weights, fetched where "imagenet" is asked for and not there yet."""
+    if pretrained != "imagenet":
+        if not Path(pretrained).is_file():
+            raise UserError(
+                f"model.args.pretrained: no file {pretrained}; give a state_dict of the encoder "
+                f"{encoder}, imagenet, or leave the key out to train from scratch"
+            )
+        return Path(pretrained)
+    url, path = _source(encoder)
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path))
+        except (URLError, OSError) as error:
+            raise UserError(
+                f"model.args.pretrained: {url} cannot be fetched ({error}); fetch it on another "
+                f"machine and put it at {path}, or leave the key out"
+            ) from error
+    return path
+
+
+def _source(encoder: str) -> tuple[str, Path]:
+    """Address and place of an encoder's ImageNet weights."""
+    if encoder.startswith(_TIMM):
+        cfg = timm.get_pretrained_cfg(encoder.removeprefix(_TIMM))
+        repository, revision = (cfg.hf_hub_id if cfg else None), "main"
+    else:
+        known = smp.encoders.encoders[encoder]["pretrained_settings"].get("imagenet", {})
+        repository, revision = known.get("repo_id"), known.get("revision")
+    if not repository:
+        raise UserError(
+            f"model.args.pretrained: there are no ImageNet weights of {encoder}; give a file, or "
+            "leave the key out"
+        )
+    url = f"https://huggingface.co/{repository}/resolve/{revision}/model.safetensors"
+    place = Path(torch.hub.get_dir()) / "checkpoints"
+    return url, place / f"{repository.rpartition('/')[2]}.safetensors"
+
+
+def _drop_unused(net: nn.Module, in_channels: int) -> None:
+    """Replace the modules whose parameters get no gradient, found by a trial without arithmetic.
+
+    Raises:
+        Exception: One of _UNSUPPORTED, where the network cannot take the image.
+    """
+    tensors = {
+        name: torch.empty_like(tensor, device="meta", requires_grad=tensor.requires_grad)
+        for name, tensor in (*net.named_parameters(), *net.named_buffers())
+    }
+    image = torch.empty(1, in_channels, *_TRIAL_SIZE, device="meta")
+    net.eval()
+    functional_call(net, tensors, (image,)).sum().backward()
+    net.train()
+    used = [name for name, tensor in tensors.items() if tensor.grad is not None]
+    unused = [
+        name
+        for name, module in net.named_modules()
+        if any(True for _ in module.parameters())
+        and not any(key.startswith(f"{name}.") for key in used if name)
+    ]
+    outermost = [n for n in unused if n and n.rpartition(".")[0] not in unused]
+    for name in outermost:
+        parent, _, child = name.rpartition(".")
+        setattr(net.get_submodule(parent), child, _Unused())
+    if outermost:
+        _drop_unused(net, in_channels)  # it still runs
