@@ -70,11 +70,11 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
     protocol = PROTOCOLS[summary["protocol"]]
     lines = [
         f"protocol {protocol.name}: {protocol.title}",
-        f"in %{_distances(summary)}; n = {summary['n']} slices{_patients(summary)}, "
+        f"in %{_distances(summary)}; n = {_slices(summary['n'])}{_patients(summary)}, "
         f"scored at {_size(summary)}, lesion from probability {summary['threshold']:.4g}",
-        f"{summary['num_empty_target']} slices without lesion (empty_target: a blank prediction "
-        f"there scores {summary['empty_target']}), {summary['num_false_alarm']} false alarms on "
-        f"them; {summary['num_missed']} slices whose lesion was missed whole",
+        f"{_slices(summary['num_empty_target'])} without lesion (empty_target: a blank prediction "
+        f"there scores {summary['empty_target']}), false alarms on {summary['num_false_alarm']} of "
+        f"them; {_slices(summary['num_missed'])} whose lesion was missed whole",
     ]
     if "num_lesions" in summary:
         false, num_pred = summary["num_pred_lesions_false"], summary["num_pred_lesions"]
@@ -127,6 +127,10 @@ def _cell(key: str, value: float | None, interval: Sequence[float] | None) -> Ce
     low, high = (f"{scale * end:.2f}" for end in interval or (0, 0))
     dash = " to " if low.startswith("-") else "–"
     return Cell(f"{scale * value:.2f}", f"{low}{dash}{high}" if interval else "")
+
+
+def _slices(count: int) -> str:
+    return f"{count} slice" + "s" * (count != 1)
 
 
 def _is_missing(value: float | None) -> bool:

@@ -101,7 +101,7 @@ def test_the_conventions_stand_under_the_table() -> None:
         "protocol cosup: network size",
         "n = 40 slices of 15 patients, scored at 96 x 128 px, lesion from probability 0.35",
         "7 slices without lesion (empty_target: a blank prediction there scores zero)",
-        "3 false alarms on them; 2 slices whose lesion was missed whole",
+        "false alarms on 3 of them; 2 slices whose lesion was missed whole",
         "95 % interval (percentile bootstrap by patient, 9,999 draws)",
     ):
         assert part in text
@@ -119,6 +119,12 @@ def test_slices_without_known_patients_and_of_several_sizes_are_said_to_be_so() 
     text = "\n".join(conventions(SUMMARY | {"interval_unit": "case", "scored_at": None}))
     assert "n = 40 slices, patients not known, scored at their own sizes" in text
     assert "bootstrap by case" in text
+
+
+def test_one_slice_is_a_slice() -> None:
+    text = "\n".join(conventions(SUMMARY | {"num_empty_target": 1, "num_missed": 1}))
+    assert "\n1 slice without lesion" in text
+    assert "; 1 slice whose lesion was missed" in text
 
 
 def test_few_patients_and_no_intervals_are_said_to_be_so() -> None:

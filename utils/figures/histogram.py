@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from utils.figures.charts import add_legend, start_chart
 from utils.figures.palette import INK, METRICS
@@ -48,6 +49,9 @@ def draw_dice_by_area(dice: np.ndarray, lesion_area: np.ndarray, unit: str = "px
     percent, area, note = _scored(dice, lesion_area)
     figure, place = start_chart("Dice by lesion area")
     place.set(xlabel=f"lesion area in {unit}", ylabel="Dice in %", xscale="log", ylim=(-2, 102))
+    place.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    place.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    place.xaxis.set_minor_formatter(NullFormatter())  # its labels would run into each other
     if percent.size:
         place.plot(area, percent, ".", color=METRICS["dice"], alpha=0.7, label="case")
         _draw_medians(place, percent, area)
