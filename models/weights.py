@@ -15,7 +15,7 @@ from torchvision.models import get_model_weights
 
 from utils.errors import UserError
 
-Library = Literal["torchvision", "timm"]
+Library = Literal["torchvision", "timm", "smp"]
 
 
 class _Source(NamedTuple):

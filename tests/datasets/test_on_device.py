@@ -84,12 +84,12 @@ def test_its_length_is_what_is_left_of_the_epoch(data_root: Path) -> None:
 
 
 def test_a_padding_slice_stays_one(data_root: Path) -> None:
-    slices = find_slices(data_root, "train")[:7]
+    slices = find_slices(data_root, "train")[:5]
     transform = SliceTransform((32, 32))
     dataset = SliceDataset(slices, scan_slices(slices).encoding, transform, 2, is_finished=False)
-    batches = SeededBatches(7, 3, seed=2, rank=1, world_size=2)
+    batches = SeededBatches(5, 3, seed=2, rank=2, world_size=3)
     loader = OnDevice(create_loader(dataset, batches, num_workers=0), transform, 2, CPU)
-    assert [batch["is_padding"].tolist() for batch in loader] == [[False], [False], [True]]
+    assert [batch["is_padding"].tolist() for batch in loader] == [[False], [True]]
 
 
 @pytest.mark.gpu

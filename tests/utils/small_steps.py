@@ -61,7 +61,7 @@ class SmallNetwork(nn.Module):
 
 def make_step(
     model: nn.Module,
-    loss: str = "joint",
+    loss: str | nn.Module = "joint",
     optimizer: torch.optim.Optimizer | None = None,
     runtime: Runtime = CPU,
     **options: object,
@@ -76,7 +76,8 @@ def make_step(
         EarlyStopping(5),
         torch.amp.GradScaler("cpu", enabled=runtime.precision == "fp16"),
     )
-    return TrainingStep(state, create_loss(loss), runtime, **options)
+    loss = create_loss(loss) if isinstance(loss, str) else loss
+    return TrainingStep(state, loss, runtime, **options)
 
 
 def train(step: TrainingStep, *batches: Batch) -> TrainResult:

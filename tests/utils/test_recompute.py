@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from models import create_model, list_models
-from tests.utils.small_steps import disc_batch, make_step
+from models import MODELS
+from tests.models.small_networks import build, fitting, own_loss, slices
+from tests.utils.small_steps import make_step
+from utils.contracts import Batch
 from utils.errors import UserError
 from utils.recompute import checkpoint_activations, frozen_statistics
 
@@ -23,26 +25,34 @@ class Kept:
         return tensor
 
 
-def step_twice(model: nn.Module) -> int:
-    """Two training steps; how many elements the first one kept."""
-    step = make_step(model)
+QUICK = ("attention_unet", "resunet", "unet", "unetplusplus")  # the others are not small enough
+SEGMENTED = [name for name, network in MODELS.items() if hasattr(network, "segments")]
+
+
+def step_twice(model: nn.Module, batch: Batch) -> int:
+    """Two training steps under the own loss; how many elements the first one kept."""
+    step = make_step(model, own_loss(model))
     step.train()
     kept = Kept()
+    torch.manual_seed(1)  # of dropout
     with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
-        step._forward(disc_batch())
+        step._forward(batch)
     for _ in range(2):
-        step(disc_batch())
+        step(batch)
     return kept.num_elements
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SEGMENTED]
+)
 def test_checkpointed_steps_are_the_same_and_keep_less(name: str) -> None:
-    torch.manual_seed(0)
-    plain = create_model(name, width=4)
+    plain = build(name)
+    side = fitting(plain, 64)
+    batch = slices(4, side, side)
     recomputed = copy.deepcopy(plain)
     checkpoint_activations(recomputed)
     assert plain.state_dict().keys() == recomputed.state_dict().keys()
-    assert step_twice(recomputed) < 0.5 * step_twice(plain)
+    assert step_twice(recomputed, batch) < 0.7 * step_twice(plain, batch)
     for key, value in plain.state_dict().items():
         assert torch.equal(value, recomputed.state_dict()[key]), key
 
