@@ -82,7 +82,7 @@ def parse() -> argparse.Namespace:
     if bool(arguments.maps) != bool(arguments.masks):
         parser.error("--maps and --masks go together: maps are scored against masks")
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
-    if fixed and arguments.protocol != NATIVE.name:
+    if fixed and PROTOCOLS[arguments.protocol].sets_policy:
         parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
     return arguments
 

@@ -49,7 +49,10 @@ NATIVE = Protocol(
     ),
     at_network_size=False,
     columns=("dice", "sensitivity", "precision", "mae", "e_measure_mean", "s_measure"),
-    more_columns=NativeMeter.keys[6:],
+    more_columns=(
+        *("iou", "specificity", "weighted_f", "e_measure_adaptive", "e_measure_max"),
+        *("hd95", "average_surface_distance", "surface_dice", "lesion_f1", "volume_error"),
+    ),
     sets_policy=False,
 )
 COSUP = Protocol(
