@@ -1,7 +1,7 @@
 """A pass over cases: meter, pictures and, on request, maps as files; then what it came to."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +85,8 @@ def evaluate_cases(
         sizes.add(case.target.shape)
         for view in viewers:
             view(case, scored)
-    summary = meter.summary() | score_intervals(meter)
+    summary = meter.summary()
+    summary |= score_intervals(meter, summary)
     summary |= {
         "protocol": protocol.name,
         "scored_at": list(sizes.pop()) if len(sizes) == 1 else None,
@@ -109,7 +110,7 @@ def mean_curves(meter: CurveMeter) -> dict[str, NDArray[np.float64]]:
     return means
 
 
-def score_intervals(meter: CurveMeter) -> dict[str, Any]:
+def score_intervals(meter: CurveMeter, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Bootstrap intervals of the summary's scores, and how they were taken.
 
     Returns:
@@ -120,7 +121,6 @@ def score_intervals(meter: CurveMeter) -> dict[str, Any]:
     labels, unit = resampling_units([r["name"] for r in rows], [r["patient"] for r in rows])
     intervals = row_intervals(rows, meter.keys, bootstrap)
     pooled = pooled_intervals([confusion_of_row(row) for row in rows], labels, bootstrap)
-    summary = meter.summary()
     intervals |= {key: interval for key, interval in pooled.items() if key in summary}
     for key, curves in meter.case_curves().items():
         if f"{key}_max" in summary:
