@@ -5,10 +5,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from datasets.intensity import LUNG_WINDOW
 from datasets.phantom import Layers, Textures
 from datasets.phantom_shapes import Frame
-
-WINDOW_HU = (-1250.0, 250.0)
 
 
 class Scanner(NamedTuple):
@@ -45,7 +44,7 @@ class Scanner(NamedTuple):
         """Compose the layers, blur them, add noise, and window to grey levels.
 
         Returns:
-            (H, W) uint8, WINDOW_HU mapped to 0..255.
+            (H, W) uint8, LUNG_WINDOW mapped to 0..255.
         """
         size = frame.size
         hu = layers.soft + layers.lung * (layers.lung_hu - layers.soft)
@@ -56,8 +55,7 @@ class Scanner(NamedTuple):
         level = np.where(layers.soft < -700, 0.3 * level, level)
         hu += level * (0.6 * white + 0.8 * fine)
         hu += self.sharpen * (hu - cv2.GaussianBlur(hu, (0, 0), 1.1 * frame.scale))
-        low, high = WINDOW_HU
         gain = self.gain * (1 + rng.normal(0, 0.006))
         # The gain turns about air, as air is fixed by the scanner's calibration.
         hu = (hu + 1000) * gain - 1000
-        return np.clip((hu - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
+        return LUNG_WINDOW.apply(hu)

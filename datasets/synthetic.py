@@ -25,18 +25,15 @@ noise, sharp kernel, window) and written. The ranges were tuned by eye and by th
 Unlike real scans: organs are nearly uniform, vessels are straight pieces, the couch has two shapes.
 """
 
-import csv
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from datasets.card import DataCard, SourceFacts
+from datasets.data_folder import DataFolderWriter, DataSlice, FolderSummary
+from datasets.intensity import LUNG_WINDOW
 from datasets.lesions import Disease, make_disease, paint_lesions
 from datasets.manifest import SPLITS
 from datasets.phantom import Textures, render_layers
@@ -44,22 +41,18 @@ from datasets.phantom_shapes import LUNG_HEIGHT, Anatomy, Frame, make_anatomy
 from datasets.scanner import Scanner
 from datasets.vessels import VesselTree, make_vessels
 from utils.errors import UserError
+from utils.whole_file import whole_folder
 
-FOLDERS = ("image", "mask", "label", "lung")
 FIELD_OF_VIEW_MM = 370.0  # common for an adult chest
-# Run-length coding is the fastest strategy, and on noise no larger than the default.
-PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-MANIFEST_COLUMNS = (
-    "file", "split", "patient", "source", "slice", "height", "width", "spacing_mm", "lesion_px",
-    "lung_px",
-)  # fmt: skip
+LABELS = {1: "ground-glass opacity", 2: "consolidation", 3: "pleural effusion"}
+_FACTS = SourceFacts("synthetic", "Synthetic chest CT", "that of this project", "this project")
 
 
 class SyntheticSlice(NamedTuple):
     """One axial slice.
 
     Attributes:
-        image: (H, W) uint8, HU window [-1250, 250] mapped to 0..255.
+        image: (H, W) uint8, LUNG_WINDOW mapped to 0..255.
         label: (H, W) uint8, 0 background, 1 ground-glass, 2 consolidation, 3 pleural effusion.
         lung: (H, W) uint8, 0/255, both lungs including the lesions inside them, without effusion.
     """
@@ -67,15 +60,6 @@ class SyntheticSlice(NamedTuple):
     image: np.ndarray
     label: np.ndarray
     lung: np.ndarray
-
-
-class SyntheticSummary(NamedTuple):
-    """What `write_synthetic_set` wrote."""
-
-    num_slices: int
-    slices_per_split: dict[str, int]
-    num_empty: int
-    seconds: float
 
 
 class _Patient(NamedTuple):
@@ -128,41 +112,14 @@ def generate_patient(
     return slices
 
 
-def _write_slice(folder: Path, name: str, item: SyntheticSlice) -> None:
-    images = (item.image, (item.label > 0).astype(np.uint8) * 255, item.label, item.lung)
-    for kind, pixels in zip(FOLDERS, images, strict=True):
-        path = str(folder / kind / name)
-        if not cv2.imwrite(path, pixels, PNG_OPTIONS):
-            raise OSError(f"cannot write {path}")
-
-
-def _write_patient(
-    folder: Path, split: str, name: str, slices: list[SyntheticSlice]
-) -> list[tuple]:
-    """Write one patient's slices; return their manifest rows."""
-    rows = []
+def _data_slices(name: str, slices: list[SyntheticSlice]) -> Iterator[DataSlice]:
+    """One patient's slices as a data folder takes them."""
     for index, item in enumerate(slices):
-        file = f"{name}_z{index:03d}.png"
-        _write_slice(folder / split, file, item)
-        height, width = item.image.shape
-        spacing = f"{FIELD_OF_VIEW_MM / width:.3f}"
-        counts = (int(np.count_nonzero(item.label)), int(np.count_nonzero(item.lung)))
-        rows.append((file, split, name, "synthetic", index, height, width, spacing, *counts))
-    return rows
-
-
-def _make_folders(root: Path, splits: Iterable[str]) -> None:
-    for split in splits:
-        for kind in FOLDERS:
-            (root / split / kind).mkdir(parents=True)
-
-
-def _check_request(root: Path, num_patients: dict[str, int]) -> None:
-    unknown = sorted(set(num_patients) - set(SPLITS))
-    if unknown:
-        raise UserError(f"unknown split {unknown[0]!r}: choose from {', '.join(SPLITS)}")
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise UserError(f"{root} exists and is not empty: remove it or choose another --out")
+        side = FIELD_OF_VIEW_MM / item.image.shape[1]
+        yield DataSlice(
+            f"{name}_z{index:03d}", name, name, "synthetic", index,
+            item.image, item.label, item.lung, spacing=(side, side),
+        )  # fmt: skip
 
 
 def write_synthetic_set(
@@ -174,7 +131,7 @@ def write_synthetic_set(
     seed: int,
     min_severity: float = 0.0,
     progress: Callable[[Iterable], Iterable] | None = None,
-) -> SyntheticSummary:
+) -> FolderSummary:
     """Write <root>/<split>/{image,mask,label,lung}/<patient>_z<NNN>.png and <root>/manifest.csv.
 
     All is written beside `root` under a temporary name and renamed at the end, so a set which was
@@ -192,16 +149,14 @@ def write_synthetic_set(
     Raises:
         UserError: `root` is not empty, or a split is unknown.
     """
-    root, start = Path(root), time.perf_counter()
-    _check_request(root, num_patients)
-    splits = [split for split in SPLITS for _ in range(num_patients.get(split, 0))]
-    jobs: Iterable = list(enumerate(splits, 1))
-    root.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    rows: list[tuple] = []
-    try:
-        _make_folders(partial, num_patients)
-        for number, split in progress(jobs) if progress else jobs:
+    unknown = sorted(set(num_patients) - set(SPLITS))
+    if unknown:
+        raise UserError(f"unknown split {unknown[0]!r}: choose from {', '.join(SPLITS)}")
+    jobs: Iterable = [split for split in SPLITS for _ in range(num_patients.get(split, 0))]
+    splits = {}
+    with whole_folder(Path(root)) as partial:
+        writer = DataFolderWriter(partial)
+        for number, split in enumerate(progress(jobs) if progress else jobs, 1):
             slices = generate_patient(
                 seed=seed,
                 patient=number,
@@ -209,14 +164,7 @@ def write_synthetic_set(
                 image_size=image_size,
                 min_severity=min_severity,
             )
-            rows += _write_patient(partial, split, f"synthetic_{number:04d}", slices)
-        with open(partial / "manifest.csv", "w", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([MANIFEST_COLUMNS, *rows])
-        partial.chmod(0o755)  # mkdtemp makes it private
-        os.replace(partial, root)  # an empty root is replaced too
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    counts = {split: num_slices * count for split, count in num_patients.items()}
-    num_empty = sum(row[MANIFEST_COLUMNS.index("lesion_px")] == 0 for row in rows)
-    return SyntheticSummary(len(rows), counts, num_empty, time.perf_counter() - start)
+            for item in _data_slices(f"synthetic_{number:04d}", slices):
+                writer.add(item)
+                splits[item.name] = split
+        return writer.finish(splits, DataCard((_FACTS,), LUNG_WINDOW, 8, LABELS))

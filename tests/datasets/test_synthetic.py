@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from datasets.statistics import slice_statistics
-from datasets.synthetic import FOLDERS, generate_patient, write_synthetic_set
+from datasets.synthetic import generate_patient, write_synthetic_set
 from utils.errors import UserError
 
+FOLDERS = ("image", "mask", "label", "lung")
 REQUEST = {"num_slices": 6, "image_size": 128, "seed": 3}
 
 

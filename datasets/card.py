@@ -1,0 +1,85 @@
+"""dataset.json: where a data folder's slices are from, what they mean, and under which terms."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets.intensity import UNITS, IntensityRule
+from utils.errors import UserError
+from utils.whole_file import whole_file
+
+CARD_FILE = "dataset.json"
+
+
+class SourceFacts(NamedTuple):
+    """One source of a data folder, as its card names it."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+
+
+class DataCard(NamedTuple):
+    """What a data folder is.
+
+    Attributes:
+        sources: Where the slices are from.
+        intensity: The rule that turned Hounsfield units into these grey levels, which a scan must
+            go through before a network of this data sees it; None where nobody knows it.
+        bits: Of the stored images, 8 or 16.
+        labels: Name of every class of the folder label, from 1.
+    """
+
+    sources: tuple[SourceFacts, ...]
+    intensity: IntensityRule | None
+    bits: int
+    labels: dict[int, str]
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "sources": [source._asdict() for source in self.sources],
+            "intensity": self.intensity and self.intensity.to_plain(),
+            "bits": self.bits,
+            "labels": {str(value): name for value, name in self.labels.items()},
+        }
+
+
+def write_card(root: Path, card: DataCard) -> None:
+    """Write <root>/dataset.json."""
+    with whole_file(root / CARD_FILE) as path:
+        text = json.dumps(card.to_plain(), indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_card(root: Path) -> DataCard | None:
+    """What <root>/dataset.json says; None where there is none.
+
+    Raises:
+        UserError: The file is no card.
+    """
+    path = root / CARD_FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return DataCard(
+            tuple(SourceFacts(**source) for source in content["sources"]),
+            _read_rule(content["intensity"]),
+            int(content["bits"]),
+            {int(value): str(name) for value, name in content["labels"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a data card ({error}); write it anew with prepare.py"
+        ) from error
+
+
+def _read_rule(content: dict[str, Any] | None) -> IntensityRule | None:
+    if content is None:
+        return None
+    rule = IntensityRule(content["unit"], float(content["low"]), float(content["high"]))
+    if rule.unit not in UNITS or not rule.low < rule.high:
+        raise ValueError(f"intensity {rule.unit} from {rule.low:g} to {rule.high:g}")
+    return rule
