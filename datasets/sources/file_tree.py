@@ -1,4 +1,4 @@
-"""The files of a data set as downloaded: folders, nested or not, and zip archives, unpacked or not."""
+"""The files of a data set as downloaded: folders and zip archives, nested or not."""
 
 import shutil
 import tempfile
@@ -68,9 +68,12 @@ class FoundFile(NamedTuple):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             copy = Path(folder) / self.name
             try:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as packed:
-                    with copy.open("wb") as stream:
-                        shutil.copyfileobj(packed, stream)
+                with (
+                    zipfile.ZipFile(self.path) as archive,
+                    archive.open(self.member) as packed,
+                    copy.open("wb") as stream,
+                ):
+                    shutil.copyfileobj(packed, stream)
             except (zipfile.BadZipFile, zlib.error, EOFError) as error:
                 raise UserError(f"{self}: damaged ({error}); download the archive again") from error
             except (RuntimeError, NotImplementedError) as error:  # encrypted, exotic compression
@@ -132,7 +135,7 @@ def _list_archive(path: Path, place: PurePosixPath) -> list[FoundFile]:
         inner = PurePosixPath(member.filename.replace("\\", "/"))
         if inner.is_absolute() or ".." in inner.parts or ":" in inner.parts[:1]:
             raise UserError(
-                f"{path}: holds {member.filename!r}, which points outside the archive; do not use it"
+                f"{path}: holds {member.filename!r}, which points outside of it; do not use it"
             )
         if not member.is_dir() and not _is_ignored(inner):
             found.append(FoundFile(path, member.filename, place.with_suffix("") / inner))
