@@ -1,7 +1,6 @@
 """From a YAML file, experiment files and --set pairs to one validated Config."""
 
 import difflib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from utils.config import Config, known_keys
 from utils.errors import UserError
 from utils.suggest import suggestion
+from utils.whole_file import whole_file
 from utils.yaml_source import load_yaml, parse_scalar
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
@@ -124,9 +124,8 @@ def save_config(config: Config, path: Path) -> None:
 
     Under a temporary name first: a full disk must not empty the file of a run that goes on.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(dump_config(config), encoding="utf-8")
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        file.write_text(dump_config(config), encoding="utf-8")
 
 
 def dump_config(config: Config) -> str:

@@ -15,6 +15,7 @@ from torch import nn
 
 from utils.distributed import World
 from utils.runtime import Runtime
+from utils.whole_file import whole_file
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -92,10 +93,9 @@ def hardware() -> dict[str, Any]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON under a temporary name, then rename; NaN becomes null."""
-    temporary = path.with_name(f".{path.name}.tmp")
     text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        file.write_text(text + "\n", encoding="utf-8")
 
 
 def _without_nan(content: Any) -> Any:

@@ -2,13 +2,13 @@
 
 import csv
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from metrics.columns import METRICS
 from metrics.protocols import PROTOCOLS
+from utils.whole_file import whole_file
 
 _ROWS = {"mean over slices": "", "slices with lesion": "_nonempty", "pooled over pixels": "_pooled"}
 
@@ -93,12 +93,10 @@ def percent(fraction: float | None) -> str:
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows with equal keys as CSV, under a temporary name first."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as stream:
+    with whole_file(path) as file, file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(temporary, path)
 
 
 def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Table:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from markupsafe import Markup
 
 from utils.report.case_views import CaseViews
 from utils.report.content import Report, describe_outcome, format_value, sort_value
+from utils.whole_file import whole_file
 
 _FOLDER = Path(__file__).resolve().parent / "templates"
 # Pieces that the template yields are small; a write per piece would take longer than they do.
@@ -29,7 +29,7 @@ def write_report(path: Path, report: Report, views: CaseViews) -> None:
 
     Raises:
         ValueError: Rows and views are not of the same cases in the same order.
-        OSError: The disk is full or read-only; a page of before is untouched.
+        UserError: The disk is full or read-only; a page of before is untouched.
     """
     if len(views) != len(report.rows):
         raise ValueError(f"{len(report.rows)} rows and {len(views)} views: one view per row")
@@ -50,13 +50,8 @@ def write_report(path: Path, report: Report, views: CaseViews) -> None:
         )
     )
     stream.enable_buffering(_PIECES_PER_WRITE)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            stream.dump(file, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        stream.dump(file, encoding="utf-8")
 
 
 def _environment() -> Environment:
