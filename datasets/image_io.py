@@ -14,11 +14,12 @@ _PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def read_gray(path: Path) -> np.ndarray:
+def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
     """A grey image as stored.
 
     Args:
         path: The file. Three equal channels count as grey.
+        as_luma: Take the luma (ITU-R BT.601) of a coloured or palette image instead of refusing it.
 
     Returns:
         (H, W) uint8 or uint16.
@@ -41,9 +42,11 @@ def read_gray(path: Path) -> np.ndarray:
     if image.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{path}: {image.dtype} pixels; store 8 or 16 bit grey levels")
     if image.ndim == 3:
-        if (image[..., :3] != image[..., :1]).any():
+        is_coloured = bool((image[..., :3] != image[..., :1]).any())
+        if is_coloured and not as_luma:
             raise UserError(f"{path}: a coloured image; store one grey channel")
-        image = np.ascontiguousarray(image[..., 0])
+        grey = cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY) if is_coloured else image[..., 0]
+        image = np.ascontiguousarray(grey)
     return image
 
 

@@ -1,9 +1,9 @@
 """Slices as their files hold them, and what a look at one finds."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from datasets.pairing import SliceFiles
 from utils.errors import UserError
 
 _READ_AHEAD = 32  # slices; bounds the memory of a pass over a split of any length
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class StoredSlice(NamedTuple):
@@ -53,10 +56,15 @@ def read_slices(slices: Sequence[SliceFiles]) -> Iterator[tuple[StoredSlice, Sli
     Raises:
         UserError: A file is damaged, or sizes of a pair differ.
     """
+    return map_ahead(_read_and_look, slices)
+
+
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """What a function makes of every item, in their order, a few ahead in threads."""
     with ThreadPoolExecutor() as pool:
         pending = deque()
-        for files in slices:
-            pending.append(pool.submit(_read_and_look, files))
+        for item in items:
+            pending.append(pool.submit(function, item))
             if len(pending) > _READ_AHEAD:
                 yield pending.popleft().result()
         while pending:

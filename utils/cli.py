@@ -11,7 +11,6 @@ from types import FrameType
 
 from utils.config_loader import DEFAULT_CONFIG
 from utils.errors import Interrupted, MachineError, UserError
-from utils.faults import explain
 
 EXIT_MACHINE_ERROR = 1
 EXIT_USER_ERROR = 2
@@ -83,6 +82,8 @@ def run_main(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         _end("interrupted", 128 + signal.SIGINT)
     except RuntimeError as error:  # another process may be lost before training begins, too
+        from utils.faults import explain  # brings torch, which prepare.py starts faster without
+
         explanation = explain(error, Path(), int(os.environ.get("WORLD_SIZE", "1")))
         if explanation is error:
             raise

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from utils.config import Config
 from utils.config_loader import dump_config, flatten, save_config
 from utils.epoch_record import TrainResult
-from utils.figures import case_panels, draw_cases
+from utils.figures.cases import case_panels, draw_cases
 from utils.logbook import Logbook, peak_memory_mib
 from utils.prediction import predict
 from utils.run_folder import RunFolder

@@ -23,14 +23,15 @@ class CaseSlice(NamedTuple):
         index: Of the slice in its scan, from 0, from feet to head; in a stack of single slices its
             place in the stack.
         image: (H, W) uint8 or uint16 grey levels.
-        label: (H, W) uint8, 0 background, else classes of the source's labels.
+        label: (H, W) uint8, 0 background, else classes of the source's labels; None where nobody
+            has labelled the slice, which then has the split unlabelled.
         lung: (H, W) bool; None without a lung mask.
         edge: (H, W) bool; None without an edge map of the source's own.
     """
 
     index: int
     image: np.ndarray
-    label: np.ndarray
+    label: np.ndarray | None
     lung: np.ndarray | None = None
     edge: np.ndarray | None = None
 
@@ -45,7 +46,8 @@ class SourceCase(NamedTuple):
             the bits of the images, 8 or 16. Raises UserError for an unfit file.
         num_slices: How many it yields; None where that is not known before.
         is_volume: Whether it is a scan, whose files are called <name>_z<index>; else <name>.
-        split: train, val or test where the source has a split of its own.
+        split: train, val or test where the source has a split of its own; unlabelled (see
+            datasets.data_folder.UNLABELLED) for a case without labels, which stays out of all.
         spacing: Height and width of a px and distance of slices in mm, once read; None where
             nobody says. A function, because it is in the file's header.
     """
@@ -60,12 +62,13 @@ class SourceCase(NamedTuple):
 
 
 class Download(NamedTuple):
-    """A file with a direct link; SHA-256 and size in bytes where they are known."""
+    """A file with a direct link; its sums and its size in bytes where they are known."""
 
     url: str
     file: str
     sha256: str | None = None
     num_bytes: int | None = None
+    md5: str | None = None
 
 
 class Source(NamedTuple):

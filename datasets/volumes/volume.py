@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from datasets.volumes.scratch import release_pages
 from utils.errors import UserError
 
 # Slices from feet to head, rows from front to back, columns from the patient's right to left:
@@ -22,24 +23,45 @@ class AxialView:
         affine: (4, 4) from voxel indices to mm, axes to the right, to the front and to the head
             (RAS+), as NIfTI has it.
         shape: Of the stored volume, three axes.
+
+    Attributes:
+        affine: As given.
+        stored_shape: As given.
+        shape: Of the axial view: slices, height, width.
+        spacing: Of the axial view, mm.
     """
 
     def __init__(self, affine: np.ndarray, shape: tuple[int, ...]) -> None:
         self.affine = np.asarray(affine, float)
-        self._orientation = nib.orientations.ornt_transform(
+        self.stored_shape = tuple(shape)
+        orientation = nib.orientations.ornt_transform(
             nib.orientations.io_orientation(self.affine),
             nib.orientations.axcodes2ornt(_AXIAL),
         )
-        sides = np.sqrt((self.affine[:3, :3] ** 2).sum(0))
-        order = np.argsort(self._orientation[:, 0]).astype(int)
-        self.spacing = tuple(float(sides[axis]) for axis in order)
-        self.shape = tuple(int(shape[axis]) for axis in order)
+        self._order = [int(axis) for axis in np.argsort(orientation[:, 0])]
+        self._flips = tuple(slice(None, None, int(orientation[axis, 1])) for axis in self._order)
+        self.spacing = _spacing(self.affine[:3, self._order])
+        self.shape = tuple(int(shape[axis]) for axis in self._order)
 
     def of(self, stored: np.ndarray) -> np.ndarray:
         """The stored volume as (slices, H, W); a view, so what is written to it is stored."""
-        order = np.argsort(self._orientation[:, 0]).astype(int)
-        flips = [slice(None, None, int(self._orientation[axis, 1])) for axis in order]
-        return stored.transpose(order)[tuple(flips)]
+        return stored.transpose(self._order)[self._flips]
+
+    def back(self, axial: np.ndarray) -> np.ndarray:
+        """(slices, H, W) in the axes of the file, the inverse of `of`; a view as well."""
+        return axial[self._flips].transpose(np.argsort(self._order))
+
+
+def _spacing(axes: np.ndarray) -> tuple[float, float, float]:
+    """Distance of slices along their normal, which a gantry tilt makes the shorter one; sides.
+
+    Args:
+        axes: (3, 3) a column for a step to the next slice, row and column, mm.
+    """
+    height, width = np.linalg.norm(axes[:, 1:], axis=0)
+    normal = np.cross(axes[:, 1] / height, axes[:, 2] / width)
+    distance = abs(axes[:, 0] @ normal) / np.linalg.norm(normal)
+    return float(distance), float(height), float(width)
 
 
 class Volume:
@@ -50,6 +72,7 @@ class Volume:
         path: The file or folder it is from.
         shape: Slices, height, width.
         spacing: Distance of slices, height and width of a px, mm.
+        stored: As given.
         axial: (slices, H, W) view of the stored values, before slope and intercept.
         view: How `axial` was made; gives a volume of the same storage the same look.
 
@@ -71,7 +94,7 @@ class Volume:
         slope: float = 1.0,
         intercept: float = 0.0,
     ) -> None:
-        self.name, self.path = name, path
+        self.name, self.path, self.stored = name, path, stored
         self.slope, self.intercept = slope, intercept
         self.view = AxialView(affine, stored.shape)
         self.axial = self.view.of(stored)
@@ -96,12 +119,15 @@ class Volume:
         Raises:
             UserError: A value is NaN or infinite; names file and slice.
         """
-        values = np.asarray(self.axial[index], np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # found out below
+            values = np.array(self.axial[index], np.float32)
+            values = values * np.float32(self.slope) + np.float32(self.intercept)
+        release_pages(self.axial)
         if not np.isfinite(values).all():
             raise UserError(
                 f"{self.path}: slice {index} holds NaN or infinite values; mend the file"
             )
-        return values * np.float32(self.slope) + np.float32(self.intercept)
+        return values
 
     def read_label(self, index: int) -> np.ndarray:
         """The classes of a slice of a label volume: its values, rounded.

@@ -18,13 +18,10 @@ from metrics.threshold_counts import NUM_THRESHOLDS
 from utils.errors import UserError
 from utils.evaluation.cases import Case
 from utils.evaluation.scoring import Evaluation, Viewer
-from utils.figures import (
-    draw_dice_by_area,
-    draw_dice_histogram,
-    draw_threshold_curves,
-    figure_to_svg,
-)
+from utils.figures.curves import draw_threshold_curves
+from utils.figures.histogram import draw_dice_by_area, draw_dice_histogram
 from utils.figures.paper_files import save_figures
+from utils.figures.svg import figure_to_svg
 from utils.report import CaseViews, Chart, Column, Report, write_report
 from utils.run_info import write_json
 from utils.tables import conventions, score_tables, write_rows

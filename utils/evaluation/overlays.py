@@ -6,7 +6,7 @@ from typing import Any
 
 from metrics.curve_meter import CurveMeter
 from utils.evaluation.cases import CaseSource
-from utils.figures import save_overlay
+from utils.figures.cases import save_overlay
 
 _CASES_EACH = 3
 

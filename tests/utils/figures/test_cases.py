@@ -7,7 +7,7 @@ import torch
 
 from utils.contracts import SegOutput
 from utils.evaluation.overlays import pick_cases
-from utils.figures import case_panels, draw_cases, save_overlay
+from utils.figures.cases import case_panels, draw_cases, save_overlay
 from utils.figures.panels import Panel, fit_text
 from utils.figures.side_outputs import symbol
 

@@ -6,14 +6,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from utils.figures import (
-    draw_dice_by_area,
-    draw_dice_histogram,
-    draw_run_curves,
-    draw_threshold_curves,
-    figure_to_svg,
-)
+from utils.figures.curves import draw_run_curves, draw_threshold_curves
+from utils.figures.histogram import draw_dice_by_area, draw_dice_histogram
 from utils.figures.palette import INK, METRICS
+from utils.figures.svg import figure_to_svg
 
 RISING = np.linspace(0.2, 0.9, 256)
 

@@ -1,0 +1,80 @@
+"""The slices of a data folder with all that its files and its manifest say of them."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets.card import DataCard
+from datasets.manifest import SPLITS, patient_of_stem
+from datasets.pairing import SliceFiles, find_slices, images_by_stem
+from utils.errors import UserError
+
+UNKNOWN_SOURCE = "unknown"
+
+
+class SliceEntry(NamedTuple):
+    """One slice.
+
+    Attributes:
+        files: Its image, masks and patient.
+        label: Its classes; None without such a file.
+        split: train, val or test.
+        case: The scan.
+        source: Name of the data set it is from.
+        distance: Of the slices of its scan in mm; None where nobody says.
+    """
+
+    files: SliceFiles
+    label: Path | None
+    split: str
+    case: str
+    source: str
+    distance: float | None
+
+
+def list_entries(root: Path, card: DataCard | None) -> list[SliceEntry]:
+    """The slices of all splits that the folder has, by split and name.
+
+    Raises:
+        UserError: No split is there, or a file lacks its partner.
+    """
+    splits = [split for split in SPLITS if (root / split / "image").is_dir()]
+    if not splits:
+        places = ", ".join(f"{root / split / 'image'}" for split in SPLITS)
+        raise UserError(f"{root}: no data folder, none of {places} is there; name another")
+    found = {split: find_slices(root, split) for split in splits}
+    rows = _manifest_rows(root)
+    only_source = card.sources[0].name if card and len(card.sources) == 1 else UNKNOWN_SOURCE
+    entries = []
+    for split, slices in found.items():
+        labels = images_by_stem(root / split / "label")
+        for files in slices:
+            row = rows.get((split, files.name)) or rows.get(("", files.name)) or {}
+            entries.append(
+                SliceEntry(
+                    files,
+                    labels.get(files.name),
+                    split,
+                    row.get("case") or patient_of_stem(files.name),
+                    row.get("source") or only_source,
+                    _distance(row.get("spacing_mm") or ""),
+                )
+            )
+    return entries
+
+
+def _manifest_rows(root: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """Rows of a manifest that find_slices has read without a complaint, by split and stem."""
+    path = root / "manifest.csv"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return {
+            (row.get("split") or "", Path(row["file"]).stem): row for row in csv.DictReader(stream)
+        }
+
+
+def _distance(spacing: str) -> float | None:
+    """The third of "0.7x0.7x5"."""
+    sides = spacing.split("x")
+    return float(sides[2]) if len(sides) > 2 else None

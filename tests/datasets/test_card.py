@@ -1,0 +1,82 @@
+"""A data folder's card is read as it was written, and nothing else is taken for one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasets.card import DataCard, SourceFacts, read_card, write_card
+from datasets.intensity import LUNG_WINDOW
+from utils.errors import UserError
+
+CARD = DataCard(
+    (
+        SourceFacts("one", "First set", "CC BY 4.0", "Müller, 2020"),
+        SourceFacts("two", "Second set", "CC0", "Nobody"),
+    ),
+    LUNG_WINDOW,
+    16,
+    {1: "ground-glass opacity", 2: "consolidation"},
+)
+
+
+@pytest.mark.parametrize("card", [CARD, CARD._replace(intensity=None, bits=8, labels={})])
+def test_a_card_is_read_as_it_was_written(card: DataCard, tmp_path: Path) -> None:
+    write_card(tmp_path, card)
+    assert read_card(tmp_path) == card
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
+
+
+def test_a_card_is_legible_text(tmp_path: Path) -> None:
+    write_card(tmp_path, CARD)
+    text = (tmp_path / "dataset.json").read_text(encoding="utf-8")
+    assert "Müller, 2020" in text
+    assert json.loads(text)["intensity"] == {"unit": "HU", "low": -1250.0, "high": 250.0}
+
+
+def test_a_folder_without_a_card_has_none(tmp_path: Path) -> None:
+    assert read_card(tmp_path) is None
+
+
+def swap(*keys: str, value: Any) -> Callable[[dict], None]:
+    def change(content: dict) -> None:
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("sources"),
+        lambda content: content.pop("bits"),
+        lambda content: content["sources"][0].pop("licence"),
+        lambda content: content["sources"][0].update(colour="red"),
+        swap("labels", value=["lesion"]),
+        swap("labels", value={"one": "lesion"}),
+        swap("intensity", "unit", value="furlong"),
+        swap("intensity", "low", value=250),
+        swap("intensity", "high", value="wide"),
+        swap("intensity", value=[1, 2]),
+        swap("bits", value=None),
+    ],
+)
+def test_a_card_with_a_fault_is_refused_by_name(change: Callable, tmp_path: Path) -> None:
+    content = CARD.to_plain()
+    change(content)
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        read_card(tmp_path)
+    assert str(caught.value).startswith(f"{path}: not a data card (")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
+def test_text_that_is_no_card_is_refused_by_name(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_bytes(text)
+    with pytest.raises(UserError, match="not a data card"):
+        read_card(tmp_path)

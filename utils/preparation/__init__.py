@@ -1,0 +1,1 @@
+"""The commands of prepare.py, a file each."""
