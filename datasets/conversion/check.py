@@ -70,8 +70,10 @@ def inspect_folder(
     patients = read_patients(root, check.problems)
     splits = [list_split(root, split, check.problems) for split in found]
     slices = [item for split in splits for item in split.slices]
-    looked = map_ahead(lambda item: report_slice(item, card), slices)
-    reports = list(zip(slices, progress(looked) if progress else looked, strict=True))
+    looked = map_ahead(
+        lambda item: report_slice(item, card), progress(slices) if progress else slices
+    )
+    reports = list(zip(slices, looked, strict=True))
     placed, thumbnails = [], []
     for item, report in reports:
         check.problems.extend(report.problems)
