@@ -19,6 +19,7 @@ from utils.benchmark.step_profile import write_trace
 from utils.benchmark.step_trial import empty_compile_cache
 from utils.benchmark.step_variants import default_variant
 from utils.benchmark.table import format_tables, legend, write_csv
+from utils.benchmark.volume_cost import main as measure_volumes
 from utils.builders import build_loss, build_network, build_runtime
 from utils.cli import add_config_arguments, create_parser, run_main
 from utils.config import Config
@@ -35,8 +36,9 @@ _MAX_ROUNDS_BESIDE_GPU = 3  # on the CPU, which takes minutes where the GPU take
 
 def main() -> None:
     """Command line."""
-    if sys.argv[1:2] == ["metrics"]:
-        measure_metrics(sys.argv[2:])
+    others = {"metrics": measure_metrics, "volumes": measure_volumes}
+    if other := others.get("".join(sys.argv[1:2])):
+        other(sys.argv[2:])
         return
     arguments = _parse_arguments()
     config = _load_config(arguments)
@@ -131,8 +133,9 @@ def _parse_arguments() -> argparse.Namespace:
         "Measure the training step of the configured network in its variants, the training\n"
         "loader and the evaluation; on a GPU, and on the CPU beside it unless training.device is "
         "cuda.\nThe word metrics as the first argument measures the scoring alone, without a "
-        "network.",
+        "network; the word volumes measures prepare.py and predict.py on a whole scan.",
         "python -m utils.benchmark metrics\n"
+        "  python -m utils.benchmark volumes\n"
         "  python -m utils.benchmark --experiment quickstart --out benchmark.csv\n"
         "  python -m utils.benchmark --experiment quickstart --profile trace",
     )
