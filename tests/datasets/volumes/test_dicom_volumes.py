@@ -85,6 +85,12 @@ def test_a_voxel_lies_where_its_header_says(tmp_path: Path) -> None:
     np.testing.assert_allclose((-right, -front, head), expected, atol=1e-3)
 
 
+def test_directions_that_were_rounded_do_not_change_the_spacing(tmp_path: Path) -> None:
+    write_series(tmp_path, hounsfield(), orientation=(0.9998, 0, 0, 0, 1.0002, 0))
+    with open_series(find_one(tmp_path)) as volume:
+        assert volume.spacing[1:] == (0.7, 0.8)
+
+
 def test_slices_from_head_to_feet_name_their_files(tmp_path: Path) -> None:
     paths = write_series(tmp_path, hounsfield(), orientation=PRONE_FEET_FIRST)
     with open_series(find_one(tmp_path)) as volume:

@@ -139,6 +139,7 @@ def test_a_gzip_bomb_is_refused_before_it_goes_off(tmp_path: Path) -> None:
         ({"scl_slope": 1, "scl_inter": np.nan}, "damaged NIfTI header"),
         ({"srow_x": [0, 0, 0, 0]}, "nowhere in space"),
         ({"srow_x": [0, 0.8, 0, 0]}, "nowhere in space"),
+        ({"srow_x": [0.7, 0.7, 0, 0], "srow_y": [0.8, 0.8, 0, 0]}, "nowhere in space"),
         ({"srow_y": [0, np.nan, 0, 0]}, "nowhere in space"),
         ({"srow_z": [0, 0, 2.5, np.inf]}, "nowhere in space"),
         ({"sform_code": 0, "qform_code": 1, "quatern_b": 2}, "damaged NIfTI header"),
