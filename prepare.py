@@ -6,6 +6,7 @@ from datasets.sources import SOURCES
 from utils.cli import create_parser, run_main
 from utils.preparation.check import add_check
 from utils.preparation.conversion import add_source
+from utils.preparation.describe import add_describe
 from utils.preparation.generic import add_generic
 from utils.preparation.output import describe_source
 from utils.preparation.paper import add_paper
@@ -29,6 +30,7 @@ def main() -> None:
     add_generic(commands)
     add_paper(commands)
     add_check(commands)
+    add_describe(commands)
     arguments = parser.parse_args()
     arguments.function(arguments)
 

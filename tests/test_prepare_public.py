@@ -163,3 +163,18 @@ def test_without_out_nothing_is_made(
     run_script: Callable, refused: Callable, downloads: Path
 ) -> None:
     refused(run_script("prepare.py", "generic", "--from", downloads), "--out")
+
+
+def test_any_data_folder_can_be_described(
+    run_script: Callable, refused: Callable, data_root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "described"
+    finished = run_script("prepare.py", "describe", data_root, "--out", out)
+    assert finished.code == 0, finished.err
+    assert {path.name for path in out.iterdir()} == {
+        "fingerprint.html",
+        "fingerprint.json",
+        "montage.png",
+    }
+    refused(run_script("prepare.py", "describe", tmp_path / "nothing"), "nothing")
+    assert not (tmp_path / "nothing").exists()
