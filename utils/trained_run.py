@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from datasets.intensity import IntensityRule
 from utils.builders import build_network, build_runtime
 from utils.checkpoint import load_checkpoint, load_weights
 from utils.config import Config, DataConfig
@@ -34,6 +35,9 @@ class TrainedRun(NamedTuple):
         network: Prepared by the runtime.
         runtime: Device, precision, memory format.
         epoch: Of the checkpoint.
+        intensity: How Hounsfield units became the grey levels that it was trained on; None where
+            nobody knows, as in checkpoints of earlier versions.
+        bits: Of those grey levels, 8 or 16.
     """
 
     name: str
@@ -42,6 +46,8 @@ class TrainedRun(NamedTuple):
     network: nn.Module
     runtime: Runtime
     epoch: int
+    intensity: IntensityRule | None = None
+    bits: int = 8
 
 
 def open_run(
@@ -68,7 +74,17 @@ def open_run(
     network = build_network(config)
     load_weights(network, checkpoint["model"], path)
     network = runtime.prepare(network)
-    return TrainedRun(name, trained, config, network, runtime, checkpoint["epoch"])
+    rule = checkpoint.get("intensity")
+    return TrainedRun(
+        name,
+        trained,
+        config,
+        network,
+        runtime,
+        checkpoint["epoch"],
+        rule and IntensityRule(**rule),
+        checkpoint.get("bits", 8),
+    )
 
 
 def name_runs(paths: Sequence[Path]) -> list[str]:

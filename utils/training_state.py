@@ -1,5 +1,6 @@
 """Everything of a run that changes while it trains, and how it is kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from datasets.card import read_card
 from utils.checkpoint import FORMAT, load_weights, save_checkpoint
 from utils.config import Config
-from utils.config_loader import changed_keys, restore_config
+from utils.config_loader import changed_keys, flatten, restore_config
 from utils.distributed import World
 from utils.early_stopping import EarlyStopping
 from utils.epoch_record import EpochRecord
@@ -28,6 +30,8 @@ _RESUMABLE = (
     "checkpoint.",
     "logging.",
 )
+# Of several changed keys, those that explain the others.
+_TELLING = ("model.name", "model.args.num_classes", "loss.function")
 
 
 @dataclass
@@ -41,6 +45,9 @@ class TrainingState:
         step: Optimizer steps done in the epoch after that.
         record: What is known of those steps.
         random: Generators of each process after the last step; None: seed anew with the epoch.
+        intensity: How the data folder's grey levels were made of Hounsfield units, as plain values;
+            None where nobody knows.
+        bits: Of those grey levels, 8 or 16.
         seconds: Time spent training, over all sessions of the run.
     """
 
@@ -54,6 +61,8 @@ class TrainingState:
     step: int = 0
     record: EpochRecord = field(default_factory=EpochRecord)
     random: list[dict[str, Any]] | None = None
+    intensity: dict[str, Any] | None = None
+    bits: int = 8
     best_epoch: int = 0
     best_scores: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -84,6 +93,8 @@ class TrainingState:
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
             "config": config.model_dump(mode="json"),
+            "intensity": self.intensity,
+            "bits": self.bits,
             "epoch": self.epoch,
             "step": self.step,
             "record": self.record.state_dict(),
@@ -99,10 +110,12 @@ class TrainingState:
         save_checkpoint(path, content, keep_previous=True)
 
     def save_best(self, path: Path, config: Config) -> None:
-        """Write what test.py needs: weights, configuration, the score they reached."""
+        """Write what test.py and predict.py need: weights, configuration, intensity rule, score."""
         content = {
             "model": self.evaluated.state_dict(),
             "config": config.model_dump(mode="json"),
+            "intensity": self.intensity,
+            "bits": self.bits,
             "epoch": self.epoch,
             "scores": self.best_scores,
         }
@@ -127,11 +140,12 @@ class TrainingState:
                 f"{path}: holds weights but not what a run needs to go on (an older version's "
                 "last.pt, or a best.pt); score it with test.py, or start a new run"
             )
-        changed = changed_keys(restore_config(content["config"]), config)
-        changed = [key for key in changed if not key.startswith(_RESUMABLE)]
+        former = restore_config(content["config"])
+        changed = [k for k in changed_keys(former, config) if not k.startswith(_RESUMABLE)]
         if changed:
             raise UserError(
-                f"{path}: made with another {', '.join(changed)}; resume with the run's own "
+                f"{path}: made with another {', '.join(changed)} "
+                f"({_describe_change(changed, former, config)}); resume with the run's own "
                 f"settings ({path.parent / 'config.yaml'}), or start a new run"
             )
         load_weights(self.model, content["model"], path)
@@ -158,6 +172,9 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
     Args:
         config: Settings of all of these.
         model: The network where and as it will be trained.
+
+    Raises:
+        UserError: The data folder's card cannot be read.
     """
     optimizer = torch.optim.Adam(
         model.parameters(),
@@ -170,6 +187,7 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
     )
     device = next(model.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
+    card = read_card(Path(config.data.root))
     return TrainingState(
         model,
         optimizer,
@@ -177,7 +195,18 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         EarlyStopping(config.early_stopping.patience),
         scaler,
         _create_ema(model, config.training.ema_decay),
+        intensity=card and card.intensity and card.intensity.to_plain(),
+        bits=card.bits if card else 8,
     )
+
+
+def _describe_change(keys: Sequence[str], former: Config, config: Config) -> str:
+    """The most telling of the changed keys with both values."""
+    telling = next((key for key in _TELLING if key in keys), keys[0])
+    old, new = (
+        flatten(c.model_dump(mode="json")).get(telling, "default") for c in (former, config)
+    )
+    return f"{telling} is {old} there, {new} here"
 
 
 def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -1,0 +1,141 @@
+"""Segment images, NIfTI volumes or DICOM series with a checkpoint; see --help."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from utils.cli import add_set_argument, create_parser, run_main
+from utils.errors import UserError
+from utils.inference.failures import Failures
+from utils.inference.grey_levels import AUTO, INTENSITIES, GreyLevels
+from utils.inference.images import predict_images
+from utils.inference.inputs import InputCase, describe_ignored, find_inputs
+from utils.inference.lungs import find_lung_mask
+from utils.inference.model import Model, open_model
+from utils.inference.volumes import VolumeOptions, predict_volume
+
+
+def main() -> None:
+    """Command line."""
+    arguments = parse()
+    out: Path = arguments.output
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--output {out}: is a file; name a folder")
+    model = open_model(arguments.checkpoint, arguments.overrides, flip=arguments.flip)
+    levels = GreyLevels(model.intensity, model.bits, arguments.intensity, arguments.window)
+    found = find_inputs(arguments.input, out)
+    warnings = [levels.check_window(), *idle_options(arguments, found.cases)]
+    if found.ignored:
+        warnings.append(describe_ignored(found.ignored))
+    for warning in filter(None, warnings):
+        print(f"warning: {warning}")
+    height, width = model.predictor.image_size
+    print(f"{model.description}; {height} x {width} px, threshold {model.threshold:g}")
+    failures = Failures(arguments.keep_going)
+    predict_cases(found.cases, model, levels, arguments, failures)
+    failures.finish(len(found.cases))
+    print(f"written to {out}; for research only, not for diagnosis")
+
+
+def parse() -> argparse.Namespace:
+    """The arguments."""
+    parser = create_parser(
+        "Segment images, NIfTI volumes or DICOM series with a checkpoint.",
+        "python predict.py --checkpoint checkpoint/quickstart/seed2/best.pt --input scan.nii.gz "
+        "--output out\n"
+        "  python predict.py --checkpoint model.onnx --input dicom_folder slices --output out "
+        "--keep-going",
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="FILE", help="best.pt, or an .onnx file"
+    )
+    parser.add_argument(
+        "--input",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="PNG, JPEG, BMP, TIFF, .nii, .nii.gz, DICOM, or folders of these",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--flip", action="store_true", help="average over slices and their mirror images"
+    )
+    add_volume_arguments(parser)
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="go on after a bad case; all are listed at the end",
+    )
+    add_set_argument(parser)
+    arguments = parser.parse_args()
+    arguments.window = arguments.window and tuple(arguments.window)
+    return arguments
+
+
+def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
+    """What concerns scans alone."""
+    parser.add_argument(
+        "--intensity",
+        choices=INTENSITIES,
+        default=AUTO,
+        help="what NIfTI files store (default: told by their range); DICOM is in HU",
+    )
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="of volumes in HU (default: that of the training data, as the checkpoint has it)",
+    )
+    parser.add_argument(
+        "--lung",
+        type=Path,
+        metavar="PATH",
+        help="lung mask as NIfTI, or a folder of them called as the volumes (default: found by "
+        "threshold), for the report of severity",
+    )
+    parser.add_argument("--no-severity", action="store_true", help="write no report of severity")
+    parser.add_argument("--patient-id", metavar="ID", help="of DICOM series that have none")
+
+
+def idle_options(arguments: argparse.Namespace, cases: Sequence[InputCase]) -> list[str]:
+    """A warning per option that has no effect on these cases."""
+    volumes = [case for case in cases if case.is_volume]
+    of_volumes = {
+        "--window": arguments.window,
+        "--intensity": arguments.intensity != AUTO,
+        "--lung": arguments.lung,
+        "--no-severity": arguments.no_severity,
+    }
+    idle = [option for option, is_given in of_volumes.items() if is_given and not volumes]
+    if arguments.lung and arguments.no_severity and volumes:
+        idle.append("--lung")
+    if arguments.patient_id and all(case.series is None for case in cases):
+        idle.append("--patient-id")
+    return [f"{option} has no effect here" for option in idle]
+
+
+def predict_cases(
+    cases: Sequence[InputCase],
+    model: Model,
+    levels: GreyLevels,
+    arguments: argparse.Namespace,
+    failures: Failures,
+) -> None:
+    """Predict images together, then volume by volume."""
+    images = [case for case in cases if not case.is_volume]
+    volumes = [case for case in cases if case.is_volume]
+    if images:
+        print(predict_images(images, model, arguments.output, failures))
+    options = VolumeOptions(levels, not arguments.no_severity, arguments.patient_id)
+    for case in volumes:
+        with failures.of(case):
+            lung = None
+            if arguments.lung and options.with_severity:
+                lung = find_lung_mask(arguments.lung, case.stem.name, len(volumes))
+            print(predict_volume(case, model, options, arguments.output, lung), flush=True)
+
+
+if __name__ == "__main__":
+    run_main(main)

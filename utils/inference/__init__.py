@@ -1,0 +1,1 @@
+"""Prediction: images, NIfTI and DICOM in; masks, probabilities, overlays and reports out."""
