@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := checkpoint/quickstart/seed2
 
-.PHONY: help install install-dev data train test lint format benchmark faults tensorboard clean
+.PHONY: help install install-dev data train test lint format benchmark zoo faults tensorboard clean
 
 help:
 	@echo "make train        environment, synthetic CT, quickstart training, scores"
 	@echo "make test         environment, the whole test suite"
 	@echo "make lint         ruff, check and format"
 	@echo "make benchmark    speed and memory of training, loading and evaluation on this machine"
+	@echo "make zoo          the table of all networks, measured on this machine, into resources/results/ and README.md"
 	@echo "make faults       kill, cut, fill and spoil training runs on purpose; look for leaks"
 	@echo "make tensorboard  watch the runs in checkpoint/"
 	@echo "make clean        remove the environment, data/synthetic and $(RUN)"
@@ -54,6 +55,10 @@ format: install-dev
 
 benchmark: install
 	$(BIN)/python -m utils.benchmark
+
+zoo: install
+	$(BIN)/python -m models --csv resources/results/zoo.csv
+	$(BIN)/python -m models --readme resources/results/zoo.csv
 
 faults: install-dev
 	$(BIN)/python -m tests.faults.campaign

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from losses.structure import structure_loss
+from losses.structure import pixel_weights, structure_loss
 from utils.contracts import Batch, SegOutput
 from utils.errors import UserError
 
@@ -54,9 +54,10 @@ class F3NetLoss(nn.Module):
                 f"{len(output.semantic)} side outputs of the network; give one each"
             )
         target, shared = batch["mask"], self.training
-        mask = structure_loss(output.mask, target, shared=shared)
+        pixels = pixel_weights(target)
+        mask = structure_loss(output.mask, target, pixels, shared=shared)
         sides = [
-            weight * structure_loss(side, target, shared=shared)
+            weight * structure_loss(side, target, pixels, shared=shared)
             for weight, side in zip(self.side_weights, output.semantic, strict=True)
         ]
         semantic = torch.stack(sides).sum()

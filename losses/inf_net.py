@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from losses.cross_entropy import bce_loss
-from losses.structure import structure_loss
+from losses.structure import pixel_weights, structure_loss
 from utils.contracts import Batch, SegOutput
 
 
@@ -25,10 +25,11 @@ class InfNetLoss(nn.Module):
         """The terms edge and semantic (sums over side outputs) and mask; total, their sum."""
         mask, shared = batch["mask"], self.training
         edges = [bce_loss(side, batch["edge"], shared=shared) for side in output.edge]
-        sides = [structure_loss(side, mask, shared=shared) for side in output.semantic]
+        pixels = pixel_weights(mask)
+        sides = [structure_loss(side, mask, pixels, shared=shared) for side in output.semantic]
         terms = {
             "edge": torch.stack(edges).sum(),
             "semantic": torch.stack(sides).sum(),
-            "mask": structure_loss(output.mask, mask, shared=shared),
+            "mask": structure_loss(output.mask, mask, pixels, shared=shared),
         }
         return terms | {"total": torch.stack(list(terms.values())).sum()}

@@ -10,17 +10,35 @@ _WINDOW = 31  # px, as released; the paper calls it the area around a pixel
 _GAMMA = 5.0  # as released
 
 
-def structure_loss(logits: Tensor, mask: Tensor, *, shared: bool = False) -> Tensor:
-    """Weighted BCE plus weighted IoU of one sigmoid map, mean over slices.
-
-    Per slice, with p = sigmoid(logit), t the mask, and weights w = 1 + 5 |mean_31x31(t) - t| that
-    grow towards the lesion's edge and in thin parts:
-
-        sum w BCE(p, t) / sum w  +  1 - (sum w p t + 1) / (sum w (p + t) - sum w p t + 1)
+def pixel_weights(mask: Tensor) -> Tensor:
+    """Weights 1 + 5 |mean_31x31(t) - t| that grow towards the lesion's edge and in thin parts.
 
     At the border the average pool counts the zeros outside the image among its 961 pixels, so that
     a lesion that is cut off by the border weighs as if it ended there: up to 1 + 5 (1 - 256 / 961)
     = 4.67 in a corner. Without lesion at the border it makes no difference.
+
+    Args:
+        mask: (B, 1, H, W), 0 or 1; t.
+
+    Returns:
+        Same shape and type; float32 for half precision.
+    """
+    with torch.autocast(mask.device.type, enabled=False):
+        mask = mask.to(torch.promote_types(mask.dtype, torch.float32))
+        # The mean over a square is a mean over columns of means over rows: 62 reads, not 961.
+        rows = F.avg_pool2d(mask, (_WINDOW, 1), stride=1, padding=(_WINDOW // 2, 0))
+        local = F.avg_pool2d(rows, (1, _WINDOW), stride=1, padding=(0, _WINDOW // 2))
+        return 1 + _GAMMA * (local - mask).abs()
+
+
+def structure_loss(
+    logits: Tensor, mask: Tensor, weight: Tensor | None = None, *, shared: bool = False
+) -> Tensor:
+    """Weighted BCE plus weighted IoU of one sigmoid map, mean over slices.
+
+    Per slice, with p = sigmoid(logit), t the mask, and w its pixel_weights:
+
+        sum w BCE(p, t) / sum w  +  1 - (sum w p t + 1) / (sum w (p + t) - sum w p t + 1)
 
     On an empty target w is 1 everywhere: mean of -log(1 - p), plus 1 - 1 / (sum p + 1). 0 for a
     blank prediction, with a gradient above 0 in every p: false positives are punished in value and
@@ -35,6 +53,7 @@ def structure_loss(logits: Tensor, mask: Tensor, *, shared: bool = False) -> Ten
     Args:
         logits: (B, 1, H, W).
         mask: Same shape, 0 or 1.
+        weight: pixel_weights(mask), where they are known already.
         shared: The batch is spread over the processes of a job: the mean runs over all of them. A
             share may be empty.
 
@@ -49,21 +68,13 @@ def structure_loss(logits: Tensor, mask: Tensor, *, shared: bool = False) -> Ten
     with torch.autocast(logits.device.type, enabled=False):
         dtype = torch.promote_types(logits.dtype, torch.float32)
         logits, mask = logits.to(dtype), mask.to(dtype)
-        weight = _weigh_pixels(mask)
+        weight = (pixel_weights(mask) if weight is None else weight).to(dtype)
         bce = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
         weighted_bce = _sum(weight * bce) / _sum(weight)
         prob = torch.sigmoid(logits)
         overlap, total = _sum(weight * prob * mask), _sum(weight * (prob + mask))
         weighted_iou = 1 - (overlap + 1) / (total - overlap + 1)
         return batch_mean(weighted_bce + weighted_iou, shared=shared)
-
-
-def _weigh_pixels(mask: Tensor) -> Tensor:
-    """1 + 5 |mean_31x31(mask) - mask|."""
-    # The mean over a square is a mean over columns of means over rows, at 62 instead of 961 reads.
-    rows = F.avg_pool2d(mask, (_WINDOW, 1), stride=1, padding=(_WINDOW // 2, 0))
-    local = F.avg_pool2d(rows, (1, _WINDOW), stride=1, padding=(0, _WINDOW // 2))
-    return 1 + _GAMMA * (local - mask).abs()
 
 
 def _sum(values: Tensor) -> Tensor:

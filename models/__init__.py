@@ -1,4 +1,14 @@
-"""Networks by name. A new network is one file and one line in MODELS."""
+"""Networks by name. A new network is one file and one line in MODELS.
+
+Each is a module (image, with_maps=False) -> SegOutput of logits, with these attributes:
+
+    stride         Input sides are multiples of it, in px; 1 where any size runs.
+    min_size       Smallest side in px at which two slices train; smaller images are refused. Three
+                   networks name a larger one than would run, and say why (CE-Net, CPFNet, FFR-Net).
+    heads          The fields of SegOutput that it fills.
+    own_loss       Name of its paper's loss; own_loss_args, where there are any, its arguments.
+    segments       The parts that may be computed again in the backward pass, to save memory.
+"""
 
 from typing import Any
 

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
-from models.checks import check_choice
+from models.checks import check_choice, check_positive
 from models.resize import resize_aligned
 from utils.contracts import SegOutput
 from utils.errors import UserError
@@ -116,11 +116,11 @@ class ACFNet(nn.Module):
             of timm's names (resnet101s, with three 3x3 convolutions as its stem).
 
     Raises:
-        UserError: No such depth or weights, or a dilation below 1.
+        UserError: A count below 1, no such depth or weights, or a dilation below 1.
     """
 
     stride = 1
-    min_size = 1
+    min_size = 1  # px
     heads = frozenset({"mask", "semantic"})
     own_loss = "acfnet"
 
@@ -134,6 +134,7 @@ class ACFNet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         check_choice("depth", depth, DEPTHS)
         if any(dilation < 1 for dilation in aspp_dilations):
             raise UserError(

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_divisible, check_even
+from models.checks import check_choice, check_even, check_positive, check_size
 from models.unet import NUM_LEVELS, ConvBlock
 from utils.contracts import SegOutput
 
@@ -78,7 +78,7 @@ class AttentionUNet(nn.Module):
         num_levels: Resolutions from H x W down, 5 in the reference.
 
     Raises:
-        UserError: The width is odd, or there is no such number of levels.
+        UserError: A count below 1, the width is odd, or no such number of levels.
     """
 
     own_loss = "cross_entropy"
@@ -92,6 +92,7 @@ class AttentionUNet(nn.Module):
         num_levels: int = 5,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         check_even("width", width)
         check_choice("num_levels", num_levels, NUM_LEVELS)
         channels = [width << level for level in range(num_levels)]
@@ -135,9 +136,9 @@ class AttentionUNet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: H or W is not divisible by the stride.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        size = check_divisible(image, self.stride)
+        size = check_size(self, image)
         skips = [self.encoder[0](image)]  # H x W
         for block in self.encoder[1:]:
             skips.append(block(self.pool(skips[-1])))  # H/2 to H/16

@@ -4,7 +4,7 @@ A network asks for its encoder with strides and dilations as its paper has them.
 weights for colour images in one place, `models.weights.fit_stem`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import timm
 from torch import Tensor, nn
@@ -75,6 +75,113 @@ class ResNetBackbone(nn.Module):
             current = stage(current)
             features.append(current)
         return features
+
+
+class MobileNetBackbone(nn.Module):
+    """MobileNetV2 of torchvision without its last convolution and classifier.
+
+    Args:
+        in_channels: Channels of the image.
+        strides: Of the first block of each of the four stages (24, 32, 96 and 320 channels).
+        dilations: As ResNetBackbone's, of the depthwise convolutions.
+        pretrained: As ResNetBackbone's.
+
+    Attributes:
+        channels: Of the five features.
+
+    Raises:
+        UserError: No such weights.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        strides: Sequence[int] = (2, 2, 2, 2),
+        dilations: Sequence[Sequence[int]] = ((1,), (1,), (1,), (1,)),
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        net = torchvision_models.mobilenet_v2(weights=None)
+        load_backbone(net, "mobilenet_v2", pretrained, in_channels, stem="features.0.0")
+        parts = [net.features[first:last] for first, last in ((0, 2), (2, 4), (4, 7), (7, 14))]
+        parts.append(net.features[14:18])
+        self.stem, self.stages = parts[0], nn.ModuleList(parts[1:])
+        for stage, stride, rates in zip(self.stages, strides, dilations, strict=True):
+            for index, block in enumerate(stage):
+                (conv,) = _depthwise(block)
+                conv.stride = (stride if index == 0 else 1,) * 2
+                _dilate_conv(conv, rates[min(index, len(rates) - 1)])
+        self.channels = tuple(part[-1].out_channels for part in parts)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features of the stem (H/2) and of the four stages."""
+        return _run(self.stem, self.stages, image)
+
+
+class XceptionBackbone(nn.Module):
+    """Xception of timm without its classifier; strides become dilations from a stage on.
+
+    Args:
+        in_channels: Channels of the image.
+        strides: Of the four stages (128, 256, 728 and 2048 channels); 2, or 1 for the last ones.
+        dilations: As ResNetBackbone's, but the last one of a stage holds for all its depthwise
+            convolutions.
+        pretrained: As ResNetBackbone's.
+
+    Attributes:
+        channels: Of the five features.
+
+    Raises:
+        UserError: No such weights.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        strides: Sequence[int] = (2, 2, 2, 2),
+        dilations: Sequence[Sequence[int]] = ((1,), (1,), (1,), (1,)),
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        net = timm.create_model("legacy_xception", num_classes=0)
+        load_backbone(net, "legacy_xception", pretrained, in_channels, stem="conv1", library="timm")
+        blocks = [net.get_submodule(f"block{number}") for number in range(1, 13)]
+        exit_flow = (net.conv3, net.bn3, net.act3, net.conv4, net.bn4, net.act4)
+        self.stem = nn.Sequential(net.conv1, net.bn1, net.act1, net.conv2, net.bn2, net.act2)
+        parts = ((blocks[0],), (blocks[1],), blocks[2:11], (blocks[11], *exit_flow))
+        self.stages = nn.ModuleList(nn.Sequential(*part) for part in parts)
+        for stage, stride, rates in zip(self.stages, strides, dilations, strict=True):
+            if stride == 1:
+                stage[0].skip.stride = (1, 1)
+                stage[0].rep[-1] = nn.Identity()  # the pool that halves
+            for conv in _depthwise(stage):
+                _dilate_conv(conv, rates[-1])
+        self.channels = (64, 128, 256, 728, 2048)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features of the stem (H/2) and of the four stages."""
+        return _run(self.stem, self.stages, image)
+
+
+def _run(stem: nn.Module, stages: Iterable[nn.Module], image: Tensor) -> list[Tensor]:
+    """The features of a stem and of the stages behind it."""
+    features = [stem(image)]
+    for stage in stages:
+        features.append(stage(features[-1]))
+    return features
+
+
+def _depthwise(module: nn.Module) -> list[nn.Conv2d]:
+    """Its convolutions of one channel each."""
+    convs = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    return [conv for conv in convs if conv.groups == conv.in_channels > 1]
+
+
+def _dilate_conv(conv: nn.Conv2d, dilation: int) -> None:
+    """Set the dilation of a 3x3 convolution that keeps the size."""
+    conv.dilation = conv.padding = (dilation, dilation)
 
 
 def dilate(stage: nn.Sequential, stride: int, dilations: Sequence[int]) -> None:

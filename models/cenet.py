@@ -23,11 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
-from models.checks import check_choice, check_divisible
+from models.checks import check_positive, check_size
 from models.resize import resize
 from utils.contracts import SegOutput
 
-DEPTHS = (18, 34)
 _POOL_SIZES = (2, 3, 5, 6)  # px of the deepest feature map (the paper)
 _HEAD_CHANNELS = 32
 
@@ -100,16 +99,16 @@ class CENet(nn.Module):
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the mask logits; 1 means one sigmoid map.
-        depth: ResNet layout of the encoder, 34 (the paper) or 18.
+        depth: ResNet layout of the encoder, 34 (the paper), 18, 50, 101 or 152.
         pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
             models.backbones.ResNetBackbone.
 
     Raises:
-        UserError: A switch has no such value, or no such weights.
+        UserError: A count below 1, a switch has no such value, or no such weights.
     """
 
     stride = 32
-    min_size = 64  # px; two slices of 32 px leave the deepest batch norms two values each
+    min_size = 64  # px; 32 run, but leave the deepest batch norms the two slices' values alone
     heads = frozenset({"mask"})
     own_loss = "bce_dice"
     own_loss_args: ClassVar[dict[str, float | str]] = {"bce_weight": 1.0, "reduction": "batch"}
@@ -123,7 +122,7 @@ class CENet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
-        check_choice("depth", depth, DEPTHS)
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.encoder = ResNetBackbone(depth, in_channels, pretrained=pretrained)
         _, c2, c3, c4, c5 = self.encoder.channels
         self.dac = _DenseAtrousConvolution(c5)
@@ -140,6 +139,13 @@ class CENet(nn.Module):
             nn.Conv2d(_HEAD_CHANNELS, num_classes, 3, padding=1),
         )
 
+    @property
+    def segments(self) -> list[nn.Module]:
+        """The parts that may be computed again in the backward pass, to save memory."""
+        encoder = [self.encoder.stem, *self.encoder.stages]
+        decoder = [self.decoder4, self.decoder3, self.decoder2, self.decoder1]
+        return [*encoder, self.dac, *decoder, self.head]
+
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
         """Segment a batch of slices.
 
@@ -151,9 +157,9 @@ class CENet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: H or W is not divisible by 32.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        check_divisible(image, self.stride)
+        check_size(self, image)
         _, c2, c3, c4, c5 = self.encoder(image)  # H/4 to H/32
         context = self.rmp(self.dac(c5))
         d4 = self.decoder4(context) + c4  # H/16

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from utils.errors import UserError
 
@@ -12,6 +12,13 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     if value not in choices:
         known = ", ".join(map(str, choices))
         raise UserError(f"model.args.{name}: {value!r} is not one of {known}")
+
+
+def check_positive(**counts: int) -> None:
+    """Refuse a count that is not a positive integer; each by the name of its argument."""
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise UserError(f"model.args.{name}: must be an integer of at least 1, not {value!r}")
 
 
 def check_even(name: str, value: int) -> None:
@@ -41,17 +48,33 @@ def check_stages(
         raise UserError(f"model.args: stages {both} stand in both {edge_name} and {semantic_name}")
 
 
-def check_divisible(image: Tensor, stride: int) -> tuple[int, int]:
-    """The (H, W) of an image whose sides are multiples of the stride.
+def fitting_size(network: nn.Module, height: int, width: int) -> tuple[int, int]:
+    """The smallest (H, W) in px that the network takes and that holds an image of that size."""
+    stride = network.stride
+    height, width = (-(-max(s, network.min_size) // stride) * stride for s in (height, width))
+    return height, width
+
+
+def describe_sizes(network: nn.Module) -> str:
+    """What sides the network takes, in words."""
+    limits = [f"multiples of {network.stride}"] * (network.stride > 1)
+    limits += [f"at least {network.min_size} px"] * (network.min_size > network.stride)
+    return f"height and width must be {' and '.join(limits)}"
+
+
+def check_size(network: nn.Module, image: Tensor) -> tuple[int, int]:
+    """The (H, W) of an image that the network takes.
 
     Raises:
-        UserError: A side is not; the message names the size to pad to.
+        UserError: A side is no multiple of network.stride, or below network.min_size; the message
+            names the network, and the size to pad to.
     """
     height, width = image.shape[-2:]
-    if height % stride or width % stride:
-        fit = tuple(-(-side // stride) * stride for side in (height, width))
+    stride, smallest = network.stride, network.min_size
+    if height % stride or width % stride or height < smallest or width < smallest:
+        fit = fitting_size(network, height, width)
         raise UserError(
-            f"an image of {height} x {width} px does not fit this network: "
-            f"height and width must be multiples of {stride}; pad it to {fit[0]} x {fit[1]}"
+            f"an image of {height} x {width} px does not fit {type(network).__name__}: "
+            f"{describe_sizes(network)}; pad it to {fit[0]} x {fit[1]}"
         )
     return int(height), int(width)

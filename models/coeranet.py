@@ -26,7 +26,7 @@ from torchvision import models as torchvision_models
 from torchvision.models.convnext import LayerNorm2d
 
 from models.backbones import RESNET_DEPTHS, ResNetBackbone
-from models.checks import check_choice, check_divisible
+from models.checks import check_choice, check_positive, check_size
 from models.resize import resize_aligned
 from models.weights import load_backbone
 from utils.contracts import SegOutput
@@ -147,7 +147,7 @@ class CoERANet(nn.Module):
             with a state_dict of torchvision's names.
 
     Raises:
-        UserError: No such trunk or weights, or region_fusion without lung_flow.
+        UserError: A count below 1, no such trunk or weights, or region_fusion without lung_flow.
     """
 
     own_loss = "coeranet"
@@ -163,6 +163,7 @@ class CoERANet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         check_choice("trunk", trunk, TRUNKS)
         if region_fusion and not lung_flow:
             raise UserError(
@@ -212,9 +213,9 @@ class CoERANet(nn.Module):
             scale and the final map are two heads on the same features.
 
         Raises:
-            UserError: H or W is not divisible.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        size = check_divisible(image, self.stride)
+        size = check_size(self, image)
         *skips, infection = self.trunk(image)  # ConvNeXt: H/4 to H/32; ResNet: H/2 to H/16
         lung = infection if self.lung_head is not None else None
         semantic, lung_sides, attention = [], [], ()

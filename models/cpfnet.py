@@ -23,11 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
-from models.checks import check_choice, check_divisible
+from models.checks import check_positive, check_size
 from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
-DEPTHS = (18, 34)
 _HEAD_CHANNELS = 32
 
 
@@ -140,16 +139,16 @@ class CPFNet(nn.Module):
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the mask logits; 1 means one sigmoid map.
-        depth: ResNet layout of the encoder, 34 (the paper) or 18.
+        depth: ResNet layout of the encoder, 34 (the paper), 18, 50, 101 or 152.
         pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
             models.backbones.ResNetBackbone.
 
     Raises:
-        UserError: A switch has no such value, or no such weights.
+        UserError: A count below 1, a switch has no such value, or no such weights.
     """
 
     stride = 32
-    min_size = 64  # px; two slices of 32 px leave the deepest batch norms two values each
+    min_size = 64  # px; 32 run, but leave the deepest batch norms the two slices' values alone
     heads = frozenset({"mask"})
     own_loss = "cpfnet"
 
@@ -162,7 +161,7 @@ class CPFNet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
-        check_choice("depth", depth, DEPTHS)
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.encoder = ResNetBackbone(depth, in_channels, pretrained=pretrained)
         c1, c2, c3, c4, c5 = self.encoder.channels
         self.gpg2 = _GlobalPyramidGuidance((c2, c3, c4, c5))
@@ -179,6 +178,14 @@ class CPFNet(nn.Module):
             nn.Conv2d(_HEAD_CHANNELS, num_classes, 1),
         )
 
+    @property
+    def segments(self) -> list[nn.Module]:
+        """The parts that may be computed again in the backward pass, to save memory."""
+        encoder = [self.encoder.stem, *self.encoder.stages]
+        guidance = [self.gpg2, self.gpg3, self.gpg4]
+        decoder = [self.decoder5, self.decoder4, self.decoder3, self.decoder2, self.project]
+        return [*encoder, *guidance, self.sap, *decoder, self.head]
+
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
         """Segment a batch of slices.
 
@@ -190,9 +197,9 @@ class CPFNet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: H or W is not divisible by 32.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        size = check_divisible(image, self.stride)
+        size = check_size(self, image)
         c1, c2, c3, c4, c5 = self.encoder(image)  # H/2 to H/32
         d5 = self.decoder5(self.sap(c5), c4.shape[-2:])
         d5 = F.relu(d5 + self.gpg4((c4, c5)))  # H/16

@@ -21,10 +21,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.checks import check_positive
 from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _DROPOUT = 0.1
+_REDUCTION = 8  # of the channels of queries and keys, as in the reference
 
 
 class _ConvBlock(nn.Sequential):
@@ -41,14 +43,14 @@ class _ConvBlock(nn.Sequential):
 class _PositionAttention(nn.Module):
     """Every position gathers from all positions by likeness (section 3.2, eq. 1 and 2).
 
-    The fused attention keeps no map of all pairs of positions where the device has a kernel for
-    keys and values of different widths.
+    The fused attention keeps no map of all pairs of positions, but wants values as wide as the
+    keys, an eighth of the channels: the values go through it as eight heads of the same pairs.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.query = nn.Conv2d(channels, channels // 8, 1)
-        self.key = nn.Conv2d(channels, channels // 8, 1)
+        self.query = nn.Conv2d(channels, channels // _REDUCTION, 1)
+        self.key = nn.Conv2d(channels, channels // _REDUCTION, 1)
         self.value = nn.Conv2d(channels, channels, 1)
         self.scale = nn.Parameter(torch.zeros(()))  # alpha of eq. 2
 
@@ -57,12 +59,18 @@ class _PositionAttention(nn.Module):
 
         A are the features, B, C and D their keys, queries and values.
         """
-        rows = [
-            maps.flatten(2).transpose(1, 2)[:, None]  # (B, 1 head, HW, C)
-            for maps in (self.query(features), self.key(features), self.value(features))
-        ]
-        gathered = F.scaled_dot_product_attention(*rows, scale=1.0)
-        gathered = gathered[:, 0].transpose(1, 2).reshape(features.shape)
+        # (B, heads, HW, C / 8), the channels of a place side by side, as the fused kernels want it.
+        queries, keys, values = (
+            maps.flatten(2).unflatten(1, (heads, -1)).transpose(2, 3).contiguous()
+            for maps, heads in (
+                (self.query(features), 1),
+                (self.key(features), 1),
+                (self.value(features), _REDUCTION),
+            )
+        )
+        pairs = [maps.expand(-1, _REDUCTION, -1, -1) for maps in (queries, keys)]
+        gathered = F.scaled_dot_product_attention(*pairs, values, scale=1.0)
+        gathered = gathered.transpose(2, 3).reshape(features.shape)
         return self.scale * gathered + features
 
 
@@ -110,11 +118,11 @@ class DANet(nn.Module):
         pretrained: See models.backbones.ResNetBackbone.
 
     Raises:
-        UserError: No such depth, or no such weights.
+        UserError: A count below 1, no such depth, or no such weights.
     """
 
     stride = 1
-    min_size = 8  # px, one cell of the features at H/8
+    min_size = 1  # px
     heads = frozenset({"mask", "semantic"})
     own_loss = "cross_entropy"
     own_loss_args: ClassVar[dict[str, float]] = {"side_weight": 1.0}
@@ -128,6 +136,7 @@ class DANet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.encoder = ResNetBackbone(
             depth,
             in_channels,

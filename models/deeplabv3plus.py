@@ -9,8 +9,9 @@ Deviations:
     - One 3 x 3 convolution in the decoder, as in the reference; the paper settles on two. A second
       public implementation (jfzhang95/pytorch-deeplab-xception, MIT) has two, stacks the decoder's
       inputs in the other order, and dilates stage 4 by 2, 4, 8.
-    - ResNet alone: the paper's modified aligned Xception and MobileNetV2 are left out, and with
-      them the separable convolutions of pyramid and decoder.
+    - The Xception is the original one, as in the reference; the paper's modified aligned one has
+      more layers. The paper has separable convolutions in pyramid and decoder, too.
+    - What models/deeplabv3.py says of the reference's MobileNetV2 and Xception.
 """
 
 from typing import ClassVar
@@ -19,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
-from models.deeplabv3 import ATROUS_RATES, create_encoder, initialise_head
+from models.checks import check_positive, check_size
+from models.deeplabv3 import ATROUS_RATES, MIN_SIZE, Trunk, create_encoder, initialise_head
 from models.resize import resize
 from utils.contracts import SegOutput
 
@@ -55,17 +57,18 @@ class _Decoder(nn.Module):
 
 
 class DeepLabV3Plus(nn.Module):
-    """DeepLabV3+ with a ResNet.
+    """DeepLabV3+.
 
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the logits; 1 means one sigmoid map.
-        depth: ResNet layout, 18, 34, 50, 101 or 152; 101 in the paper.
+        trunk: The encoder: resnet, mobilenetv2 or xception.
+        depth: Of the ResNet: 18, 34, 50, 101 or 152; 101 in the paper.
         output_stride: 16 px, or 8 px at three times the computation.
         pretrained: See models.backbones.ResNetBackbone.
 
     Raises:
-        UserError: No such depth, output stride or weights.
+        UserError: A count below 1, no such trunk, depth, output stride or weights.
     """
 
     stride = 1
@@ -78,18 +81,20 @@ class DeepLabV3Plus(nn.Module):
         *,
         in_channels: int = 1,
         num_classes: int = 1,
+        trunk: Trunk = "resnet",
         depth: int = 50,
         output_stride: int = 16,
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = create_encoder(depth, in_channels, output_stride, pretrained)
+        check_positive(in_channels=in_channels, num_classes=num_classes)
+        self.encoder = create_encoder(trunk, depth, in_channels, output_stride, pretrained)
         _, c2_channels, *_, c5_channels = self.encoder.channels
         self.pyramid = ASPP(c5_channels, ATROUS_RATES[output_stride], _PYRAMID_CHANNELS)
         self.decoder = _Decoder(c2_channels, num_classes)
         for head in (self.pyramid, self.decoder):
             initialise_head(head)
-        self.min_size = output_stride  # px, one cell of C5
+        self.min_size = MIN_SIZE[trunk]
 
     @property
     def segments(self) -> list[nn.Module]:
@@ -100,12 +105,16 @@ class DeepLabV3Plus(nn.Module):
         """Segment a batch of slices; in training two or more, for the norm of the pooled branch.
 
         Args:
-            image: (B, in_channels, H, W), any H and W.
+            image: (B, in_channels, H, W), any H and W; with Xception from 7 px.
             with_maps: There are no inner maps to show.
 
         Returns:
             Logits at H x W.
+
+        Raises:
+            UserError: A size that does not fit; see models.checks.check_size.
         """
+        check_size(self, image)
         _, c2, *_, c5 = self.encoder(image)  # H/4; H/16 or H/8
         logits = self.decoder(c2, self.pyramid(c5))
         return SegOutput(mask=resize(logits, image))

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.checks import check_positive
 from models.resize import resize
 from utils.contracts import SegOutput
 
@@ -90,7 +91,7 @@ class F3Net(nn.Module):
             starts from ImageNet.
 
     Raises:
-        UserError: No such depth, or no such weights.
+        UserError: A count below 1, no such depth, or no such weights.
     """
 
     stride = 1
@@ -107,6 +108,7 @@ class F3Net(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.encoder = ResNetBackbone(depth, in_channels, pretrained=pretrained)
         self.squeezes = nn.ModuleList(_ConvBlock(c, 1) for c in self.encoder.channels[1:])
         self.decoders = nn.ModuleList([_Decoder(), _Decoder()])

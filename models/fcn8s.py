@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from models.checks import check_choice, check_even
+from models.checks import check_choice, check_even, check_positive
 from models.weights import load_backbone
 from utils.contracts import SegOutput
 
@@ -58,7 +58,7 @@ class FCN8s(nn.Module):
             with fc6 and fc7 where the file has them and fc_channels is 4096.
 
     Raises:
-        UserError: There is no such depth, fc_channels is odd, or the weights do not fit.
+        UserError: A count below 1, fc_channels odd, no such depth, or weights that do not fit.
     """
 
     stride = 1
@@ -76,6 +76,7 @@ class FCN8s(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         check_choice("depth", depth, DEPTHS)
         check_even("fc_channels", fc_channels)
         name = f"vgg{depth}"

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.checks import check_positive, check_size
 from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -124,11 +125,11 @@ class FFRNet(nn.Module):
             models.backbones.ResNetBackbone.
 
     Raises:
-        UserError: A switch has no such value, or no such weights.
+        UserError: A count below 1, a switch has no such value, or no such weights.
     """
 
     stride = 1
-    min_size = 16  # px; two slices of 8 px leave most batch norms two values each
+    min_size = 16  # px; 3 run, but leave most batch norms the two slices' values alone
     heads = frozenset({"mask"})
     own_loss = "ffrnet"
 
@@ -141,6 +142,7 @@ class FFRNet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.encoder = ResNetBackbone(
             depth,
             in_channels,
@@ -159,6 +161,12 @@ class FFRNet(nn.Module):
             nn.Conv2d(_WIDTH, num_classes, 1),
         )
 
+    @property
+    def segments(self) -> list[nn.Module]:
+        """The parts that may be computed again in the backward pass, to save memory."""
+        encoder = [self.encoder.stem, *self.encoder.stages]
+        return [*encoder, *self.focus, *self.panorama, *self.merge, self.head]
+
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
         """Segment a batch of slices.
 
@@ -168,7 +176,11 @@ class FFRNet(nn.Module):
 
         Returns:
             Logits at H x W.
+
+        Raises:
+            UserError: A size that does not fit; see models.checks.check_size.
         """
+        check_size(self, image)
         stages = self.encoder(image)[1:]  # H/4, then H/8 three times
         focused = [focus(stage) for focus, stage in zip(self.focus, stages, strict=True)]
         p1, p2, p3, p4 = (

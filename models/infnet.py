@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg16
 
 from models.backbones import ResNetBackbone
-from models.checks import check_choice
+from models.checks import check_choice, check_positive, check_size
 from models.resize import resize, resize_aligned
 from models.weights import load_backbone
 from utils.contracts import SegOutput
@@ -184,7 +184,7 @@ class InfNet(nn.Module):
             torchvision (the others). The paper starts from ImageNet.
 
     Raises:
-        UserError: No such trunk, or no such weights.
+        UserError: A count below 1, no such trunk, or no such weights.
     """
 
     stride = 1
@@ -200,6 +200,7 @@ class InfNet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.min_size = 16 if trunk == "vgg16" else 1  # px; VGG's pools round down
         self.encoder = _create_trunk(trunk, in_channels, pretrained)
         c2, c3, c4, c5 = self.encoder.channels[-4:]
@@ -226,7 +227,11 @@ class InfNet(nn.Module):
 
         Returns:
             Logits at H x W: mask S_3, semantic S_g, S_5, S_4, one edge map.
+
+        Raises:
+            UserError: A size that does not fit; see models.checks.check_size.
         """
+        check_size(self, image)
         f2, f3, f4, f5 = self.encoder(image)[-4:]  # H/4 to H/32; VGG-16 H/2 to H/16
         edge = self.edge_attention(f2)
         reduced = [field(f) for field, f in zip(self.fields, (f3, f4, f5), strict=True)]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.checks import check_positive
 from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -93,11 +94,11 @@ class PSPNet(nn.Module):
         pretrained: See models.backbones.ResNetBackbone.
 
     Raises:
-        UserError: No such depth, or no such weights.
+        UserError: A count below 1, no such depth, or no such weights.
     """
 
     stride = 1
-    min_size = 8  # px, one cell of the features at H/8
+    min_size = 1  # px
     own_loss = "cross_entropy"
 
     def __init__(
@@ -110,6 +111,7 @@ class PSPNet(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.encoder = ResNetBackbone(
             depth,
             in_channels,

@@ -25,7 +25,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_divisible, check_even, check_stages
+from models.checks import check_choice, check_even, check_positive, check_size, check_stages
 from models.cosupervision import (
     AuxiliarySemanticSupervisedModule,
     EdgeSupervisedModule,
@@ -112,7 +112,7 @@ class ResUNet(nn.Module):
             layers S2 to S5; None trains from scratch, as the paper does. Needs width 64.
 
     Raises:
-        UserError: A switch has no such value, or encoder_weights does not fit.
+        UserError: A count below 1, a switch has no such value, or encoder_weights does not fit.
     """
 
     stride = 16
@@ -134,6 +134,7 @@ class ResUNet(nn.Module):
         encoder_weights: str | Path | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         check_choice("fusion", fusion, get_args(Fusion))
         check_choice("depth", depth, tuple(RESNET_LAYOUT))
         check_even("width", width)
@@ -196,9 +197,9 @@ class ResUNet(nn.Module):
             Logits at H x W; side outputs as switched on.
 
         Raises:
-            UserError: H or W is not divisible by 16.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        size = check_divisible(image, self.stride)
+        size = check_size(self, image)
         stages = self.encoder(image)  # S1 at H x W to S5 at H/16
         levels = self.decoder(stages)  # X1 at H x W to X5 at H/16
         mask, maps = self.fusion(levels, size, with_maps)

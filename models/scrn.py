@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones import ResNetBackbone
+from models.checks import check_positive
 from models.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -143,7 +144,7 @@ class SCRN(nn.Module):
             starts from ImageNet.
 
     Raises:
-        UserError: No such depth, or no such weights.
+        UserError: A count below 1, no such depth, or no such weights.
     """
 
     stride = 1
@@ -160,6 +161,7 @@ class SCRN(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         self.encoder = ResNetBackbone(depth, in_channels, pretrained=pretrained)
         channels = self.encoder.channels[1:]
         num_levels = len(channels)

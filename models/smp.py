@@ -11,10 +11,8 @@ Deviations:
     - DPT takes images of any size: its transformer interpolates its position embedding.
 """
 
-from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from urllib.error import URLError
 
 import segmentation_models_pytorch as smp
 import timm
@@ -23,8 +21,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.checks import check_divisible
-from models.weights import load_backbone
+from models.checks import check_positive, check_size
+from models.weights import find_weights, load_backbone
 from utils.contracts import SegOutput
 from utils.errors import UserError
 from utils.suggest import suggestion
@@ -37,6 +35,15 @@ _MIN_SIZE = {"pan": 128}  # px; it pools features at H/16 three times by two
 _MIN_SIZE_OF_ENCODERS = 32  # px; of those that reduce by 32, or attend to patches of 8 at H/4
 # No network takes images of just this size, so that one which takes a single size is found out.
 _TRIAL_SIZE = (320, 352)
+# What an architecture asks of its encoder.
+_DILATED = "takes encoders whose strides can become dilations"
+_ANY = "takes encoders whose features halve from stage to stage, for images of any size"
+_NEEDS = {
+    **dict.fromkeys(("deeplabv3", "deeplabv3plus", "pan"), _DILATED),
+    "dpt": "takes vision transformers of timm for images of any size",
+    "linknet": f"{_ANY}, and no mit ones",
+    "unetplusplus": f"{_ANY}, and no mit ones",
+}
 # What the library and timm raise for a combination that they do not support, or a file.
 _UNSUPPORTED = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
 _UNREADABLE = (EOFError, SafetensorError, UnpicklingError)
@@ -63,10 +70,11 @@ class SmpNetwork(nn.Module):
 
     Attributes:
         stride: Input sides are multiples of it: the encoder's output stride.
-        min_size: Smallest side in px.
+        min_size: See the package models; here one for all encoders.
 
     Raises:
-        UserError: No such architecture, encoder or weights, or two that do not go together.
+        UserError: A count below 1, no such architecture, encoder or weights, or two that do not go
+            together.
     """
 
     heads = frozenset({"mask"})
@@ -82,6 +90,7 @@ class SmpNetwork(nn.Module):
         pretrained: str | None = None,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         _check_names(arch, encoder)
         try:
             self.net = _create(arch, encoder, in_channels, num_classes, pretrained)
@@ -89,14 +98,14 @@ class SmpNetwork(nn.Module):
         except UserError:
             raise
         except (*_UNSUPPORTED, *_UNREADABLE) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            weights = f" with the weights {pretrained}" if pretrained else ""
-            raise UserError(
-                f"model.args.encoder: {encoder}{weights} does not fit {arch} and images of any "
-                f"size ({reason}); take another encoder"
-            ) from error
+            raise _misfit(arch, encoder, pretrained, error) from error
         self.stride = max(int(self.net.encoder.output_stride), _MIN_STRIDE.get(arch, 1))
         self.min_size = _MIN_SIZE.get(arch, _MIN_SIZE_OF_ENCODERS)
+
+    @property
+    def segments(self) -> list[nn.Module]:
+        """The parts that may be computed again in the backward pass, to save memory."""
+        return [self.net.encoder, self.net.decoder]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
         """Segment a batch of slices.
@@ -109,15 +118,21 @@ class SmpNetwork(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: H or W is not divisible by the stride, or below min_size.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        height, width = check_divisible(image, self.stride)
-        if min(height, width) < self.min_size:
-            raise UserError(
-                f"an image of {height} x {width} px is too small for this network, which takes "
-                f"{self.min_size} px and more"
-            )
+        check_size(self, image)
         return SegOutput(mask=self.net(image))
+
+
+def _misfit(arch: str, encoder: str, pretrained: str | None, error: Exception) -> UserError:
+    """What an architecture wants of an encoder, and what the library said to this one."""
+    weights = f" with the weights {pretrained}" if pretrained else ""
+    reason = "".join(str(error).strip().splitlines()[:1])
+    quoted = f" ({reason})" if reason else ""
+    return UserError(
+        f"model.args.encoder: {encoder}{weights} does not fit {arch}, which "
+        f"{_NEEDS.get(arch, _ANY)}; take another encoder{quoted}"
+    )
 
 
 def _check_names(arch: str, encoder: str) -> None:
@@ -150,7 +165,8 @@ def _create(
     if arch == "dpt":
         settings["dynamic_img_size"] = True
     if encoder.startswith(_TIMM) and pretrained is not None:
-        file = _find(encoder, pretrained)  # timm itself fits its weights to the image's channels
+        # timm itself fits its weights to the image's channels.
+        file = find_weights(encoder.removeprefix(_TIMM), pretrained, "timm")
         settings |= {"encoder_weights": True, "pretrained_cfg_overlay": {"file": str(file)}}
         return _ARCHITECTURES[arch](in_channels=in_channels, **settings)
     net = _ARCHITECTURES[arch](encoder_weights=None, in_channels=in_channels, **settings)
@@ -158,50 +174,9 @@ def _create(
         donor = _ARCHITECTURES[arch](encoder_weights=None, in_channels=3, **settings).encoder
         modules = donor.named_modules()
         stem = next(name for name, part in modules if isinstance(part, nn.Conv2d))
-        file = str(_find(encoder, pretrained))
-        load_backbone(donor, encoder, file, in_channels, stem=stem, library="smp")
+        load_backbone(donor, encoder, pretrained, in_channels, stem=stem, library="smp")
         net.encoder.load_state_dict(donor.state_dict())
     return net
-
-
-def _find(encoder: str, pretrained: str) -> Path:
-    """The file of an encoder's weights, fetched where "imagenet" is asked for and not there yet."""
-    if pretrained != "imagenet":
-        if not Path(pretrained).is_file():
-            raise UserError(
-                f"model.args.pretrained: no file {pretrained}; give a state_dict of the encoder "
-                f"{encoder}, imagenet, or leave the key out to train from scratch"
-            )
-        return Path(pretrained)
-    url, path = _source(encoder)
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path))
-        except (URLError, OSError) as error:
-            raise UserError(
-                f"model.args.pretrained: {url} cannot be fetched ({error}); fetch it on another "
-                f"machine and put it at {path}, or leave the key out"
-            ) from error
-    return path
-
-
-def _source(encoder: str) -> tuple[str, Path]:
-    """Address and place of an encoder's ImageNet weights."""
-    if encoder.startswith(_TIMM):
-        cfg = timm.get_pretrained_cfg(encoder.removeprefix(_TIMM))
-        repository, revision = (cfg.hf_hub_id if cfg else None), "main"
-    else:
-        known = smp.encoders.encoders[encoder]["pretrained_settings"].get("imagenet", {})
-        repository, revision = known.get("repo_id"), known.get("revision")
-    if not repository:
-        raise UserError(
-            f"model.args.pretrained: there are no ImageNet weights of {encoder}; give a file, or "
-            "leave the key out"
-        )
-    url = f"https://huggingface.co/{repository}/resolve/{revision}/model.safetensors"
-    place = Path(torch.hub.get_dir()) / "checkpoints"
-    return url, place / f"{repository.rpartition('/')[2]}.safetensors"
 
 
 def _drop_unused(net: nn.Module, in_channels: int) -> None:
@@ -230,4 +205,7 @@ def _drop_unused(net: nn.Module, in_channels: int) -> None:
         parent, _, child = name.rpartition(".")
         setattr(net.get_submodule(parent), child, _Unused())
     if outermost:
-        _drop_unused(net, in_channels)  # it still runs
+        try:
+            _drop_unused(net, in_channels)  # it still runs
+        except _UNSUPPORTED as error:
+            raise ValueError(f"it cannot do without {outermost[0]}, which stays unused") from error

@@ -23,9 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_even
+from models.checks import check_choice, check_even, check_positive, check_size
 from utils.contracts import SegOutput
-from utils.errors import UserError
 
 NUM_LEVELS = (2, 3, 4, 5, 6)
 
@@ -89,7 +88,7 @@ class UNet(nn.Module):
             at the lowest resolution and in the expansive path.
 
     Raises:
-        UserError: The width is odd, there is no such number of levels, or an image is too small.
+        UserError: A count below 1, the width is odd, or no such number of levels.
     """
 
     stride = 1
@@ -105,6 +104,7 @@ class UNet(nn.Module):
         bilinear: bool = False,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         check_even("width", width)
         check_choice("num_levels", num_levels, NUM_LEVELS)
         channels = [width << level for level in range(num_levels)]
@@ -152,14 +152,9 @@ class UNet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: H or W is below min_size.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        height, width = image.shape[-2:]
-        if min(height, width) < self.min_size:
-            raise UserError(
-                f"an image of {height} x {width} px does not fit this network: "
-                f"height and width must be at least {self.min_size} px"
-            )
+        check_size(self, image)
         skips = self._contract(image)  # H x W down to H/16
         features = skips.pop()
         for block in self.decoder:

@@ -19,7 +19,7 @@ Deviations:
 import torch
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_divisible, check_even
+from models.checks import check_choice, check_even, check_positive, check_size
 from models.unet import NUM_LEVELS, ConvBlock
 from utils.contracts import SegOutput
 
@@ -40,7 +40,7 @@ class UNetPlusPlus(nn.Module):
             semantic side outputs in the order of their columns.
 
     Raises:
-        UserError: The width is odd, or there is no such number of levels.
+        UserError: A count below 1, the width is odd, or no such number of levels.
     """
 
     own_loss = "bce_dice"
@@ -55,6 +55,7 @@ class UNetPlusPlus(nn.Module):
         deep_supervision: bool = False,
     ) -> None:
         super().__init__()
+        check_positive(in_channels=in_channels, num_classes=num_classes)
         check_even("width", width)
         check_choice("num_levels", num_levels, NUM_LEVELS)
         self.num_levels = num_levels
@@ -112,9 +113,9 @@ class UNetPlusPlus(nn.Module):
             Logits at H x W, all of num_classes channels.
 
         Raises:
-            UserError: H or W is not divisible by the stride.
+            UserError: A size that does not fit; see models.checks.check_size.
         """
-        check_divisible(image, self.stride)
+        check_size(self, image)
         rows: list[list[Tensor]] = []  # rows[i] holds X^(i,0), X^(i,1), ... at H / 2^i
         for level in range(self.num_levels):
             below = self.pool(rows[-1][0]) if level else image

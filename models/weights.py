@@ -3,14 +3,15 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.error import URLError
 
+import segmentation_models_pytorch as smp
 import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import get_model_weights
 
 from utils.errors import UserError
@@ -49,7 +50,8 @@ def load_backbone(
         UserError: Weights that cannot be fetched, read, or that do not fit.
     """
     if pretrained is not None:
-        state = _read(_fetch(name, library) if pretrained == "imagenet" else Path(pretrained))
+        state = _read(find_weights(name, pretrained, library))
+        _refuse_checkpoint(state, f"model.args.pretrained: {pretrained}", f"{library}'s {name}")
         own = net.state_dict()
         lost = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
         # A classifier may differ, or be gone: no network here uses it.
@@ -107,7 +109,9 @@ def load_resnet_layers(encoder: nn.Module, path: str | Path) -> None:
         UserError: The file is missing, is not a state_dict, or its layers do not fit.
     """
     path = Path(path)
-    layers = {k: v for k, v in _read(path, "encoder_weights").items() if k.startswith("layer")}
+    state = _read(path, "encoder_weights")
+    _refuse_checkpoint(state, f"model.args.encoder_weights: {path}", "torchvision's ResNet")
+    layers = {key: value for key, value in state.items() if key.startswith("layer")}
     own = {key: value for key, value in encoder.state_dict().items() if key.startswith("layer")}
     shapes = {key: value.shape for key, value in own.items()}
     if {key: value.shape for key, value in layers.items()} != shapes:
@@ -118,13 +122,36 @@ def load_resnet_layers(encoder: nn.Module, path: str | Path) -> None:
     encoder.load_state_dict(layers, strict=False)
 
 
-def _read(path: Path, argument: str = "pretrained") -> Mapping[str, Tensor]:
-    """The state_dict of a .pth or .safetensors file."""
+def find_weights(name: str, pretrained: str, library: Library) -> Path:
+    """The file of a network's weights.
+
+    Args:
+        name: Of the network in its library.
+        pretrained: "imagenet" is the place of the library's own, fetched where they are not there
+            yet; anything else is a file.
+        library: Whose network it is.
+
+    Raises:
+        UserError: There is no such file, or nothing to fetch; names what to fetch, and to where.
+    """
+    if pretrained == "imagenet":
+        return _fetch(name, library)
+    _check_file(Path(pretrained))
+    return Path(pretrained)
+
+
+def _check_file(path: Path, argument: str = "pretrained") -> None:
+    """Refuse a file that is not there."""
     if not path.is_file():
         raise UserError(
             f"model.args.{argument}: no file {path}; fetch the library's ImageNet weights of the "
             "same network and give their place, or leave the key out to train from scratch"
         )
+
+
+def _read(path: Path, argument: str = "pretrained") -> Mapping[str, Any]:
+    """The state_dict of a .pth or .safetensors file, or what else a .pth file may hold."""
+    _check_file(path, argument)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -134,6 +161,15 @@ def _read(path: Path, argument: str = "pretrained") -> Mapping[str, Tensor]:
     if not isinstance(state, Mapping):
         raise UserError(f"model.args.{argument}: {path} holds no state_dict")
     return state
+
+
+def _refuse_checkpoint(state: Mapping[str, Any], place: str, wanted: str) -> None:
+    """Refuse a checkpoint of train.py, which holds a whole network, where an encoder is wanted."""
+    if "config" in state and "model" in state:
+        raise UserError(
+            f"{place} is a checkpoint of a whole {state['config']['model']['name']}; give the "
+            f"encoder's weights, those of {wanted}"
+        )
 
 
 def _fetch(name: str, library: Library) -> Path:
@@ -157,8 +193,16 @@ def _source(name: str, library: Library) -> _Source:
     if library == "torchvision":
         url = get_model_weights(name).IMAGENET1K_V1.url
         return _Source(url, folder / Path(url).name)
-    cfg = timm.get_pretrained_cfg(name)
-    if cfg is None or not cfg.hf_hub_id:
-        raise UserError(f"model.args.pretrained: timm has no weights of {name}; leave the key out")
-    url = f"https://huggingface.co/{cfg.hf_hub_id}/resolve/main/model.safetensors"
-    return _Source(url, folder / f"{cfg.hf_hub_id.rpartition('/')[2]}.safetensors")
+    if library == "timm":
+        cfg = timm.get_pretrained_cfg(name)
+        repository, revision = (cfg.hf_hub_id if cfg else None), "main"
+    else:
+        known = smp.encoders.encoders[name]["pretrained_settings"].get("imagenet", {})
+        repository, revision = known.get("repo_id"), known.get("revision")
+    if not repository:
+        raise UserError(
+            f"model.args.pretrained: {library} has no ImageNet weights of {name}; give a file, or "
+            "leave the key out to train from scratch"
+        )
+    url = f"https://huggingface.co/{repository}/resolve/{revision}/model.safetensors"
+    return _Source(url, folder / f"{repository.rpartition('/')[2]}.safetensors")

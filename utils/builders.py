@@ -4,6 +4,7 @@ from torch import nn
 
 from losses import create_loss
 from models import create_model
+from models.checks import describe_sizes, fitting_size
 from utils.config import Config
 from utils.contracts import Batch
 from utils.distributed import World
@@ -33,16 +34,11 @@ def build_network(config: Config) -> nn.Module:
     """
     network = create_model(config.model.name, **config.model.args)
     height, width = config.data.image_size
-    fit = [-(-side // network.stride) * network.stride for side in (height, width)]
-    if [height, width] != fit:
+    fit = fitting_size(network, height, width)
+    if (height, width) != fit:
         raise UserError(
-            f"data.image_size: {height} x {width} px does not fit {config.model.name}, whose "
-            f"input sides are multiples of {network.stride}; use [{fit[0]}, {fit[1]}]"
-        )
-    if min(height, width) < network.min_size:
-        raise UserError(
-            f"data.image_size: {height} x {width} px is too small for {config.model.name}, which "
-            f"takes {network.min_size} px and more"
+            f"data.image_size: {height} x {width} px does not fit {config.model.name}: "
+            f"{describe_sizes(network)}; use [{fit[0]}, {fit[1]}]"
         )
     return network
 

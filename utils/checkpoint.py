@@ -110,16 +110,24 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], path: Path) -> None
     """Put a checkpoint's weights into a network, all of them.
 
     Raises:
-        UserError: The weights are of another network.
+        UserError: The weights are of another network, or of one with other sizes, such as another
+            number of classes; names a tensor with both shapes.
     """
     own = model.state_dict()
     missing, surplus = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     other = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
     if missing or surplus or other:
+        network = type(getattr(model, "module", model)).__name__  # behind a moving average
         first = (missing or surplus or sorted(other))[0]
+        shapes = [
+            f"{' x '.join(map(str, tensors[first].shape))} {place}"
+            for tensors, place in ((state, "in the file"), (own, f"in {network}"))
+            if first in tensors
+        ]
         raise UserError(
-            f"{path}: weights of another network ({len(missing)} tensors missing, {len(surplus)} "
-            f"unknown, {len(other)} of another shape, such as {first}); check model.name and args"
+            f"{path}: weights of another network than the {network} of model.name and model.args "
+            f"({len(missing)} tensors missing, {len(surplus)} unknown, {len(other)} of another "
+            f"shape, such as {first}: {', '.join(shapes)})"
         )
     model.load_state_dict(dict(state))
 

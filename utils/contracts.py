@@ -12,7 +12,9 @@ class SegOutput(NamedTuple):
     Attributes:
         mask: (B, K, H, W); K = 1 (sigmoid) or the number of classes (softmax).
         edge: Edge side outputs, each (B, 1, H, W), shallowest first, encoder before decoder.
-        semantic: Semantic side outputs, each (B, 1, H, W), in the same order.
+        semantic: Semantic side outputs, in the same order, each (B, 1, H, W). With several
+            classes, each (B, K, H, W) where the paper has them as full segmentations (PSPNet,
+            DANet, ACFNet, UNet++), else still one map of lesion against background.
         lung: (B, 1, H, W), or None for a network without a lung head.
         maps: Inner maps by name, for figures; empty unless asked for.
         lung_sides: Lung side outputs, each (B, 1, H, W); they belong to the head lung.

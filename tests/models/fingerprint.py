@@ -52,10 +52,12 @@ def _fill(module: nn.Module) -> None:
         weight = weight.transpose(0, 1)
     # (output, input, row, column), of which a linear layer and a 1-D kernel lack some.
     shape = [*weight.shape[:2], *([1] * (4 - weight.ndim)), *weight.shape[2:]]
-    o, i, r, c = torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij")
-    n = (131 * o + 241 * i + 7 * o * i + 37 * r + 59 * c) % 1009
+    o, i, r, c = (torch.arange(size, dtype=torch.int32) for size in shape)
+    pairs = 131 * o[:, None] + (241 + 7 * o[:, None]) * i
+    places = 37 * r[:, None] + 59 * c
+    n = (pairs[:, :, None, None] + places).remainder_(1009)
     fan = shape[1] * shape[2] * shape[3]
-    values = (6 / fan) ** 0.5 * (2 * n.double() / 1009 - 1)
+    values = ((6 / fan) ** 0.5 * (2 * torch.arange(1009).double() / 1009 - 1))[n]
     with torch.no_grad():
         weight.copy_(values.reshape(weight.shape))
         if module.bias is not None:

@@ -19,7 +19,7 @@ def test_parameter_count_is_that_of_the_published_network() -> None:
     assert num_parameters(CENet()) == 29_003_093 - 2 * 49 * 64
 
 
-@pytest.mark.parametrize(("depth", "num_classes"), [(18, 1), (34, 3)])
+@pytest.mark.parametrize(("depth", "num_classes"), [(18, 1), (34, 3), (50, 1)])
 def test_every_depth_gives_logits_at_the_size_of_a_non_square_image(
     depth: int, num_classes: int
 ) -> None:
@@ -39,7 +39,7 @@ def test_every_parameter_gets_a_gradient_at_the_smallest_size() -> None:
 
 
 def test_wrong_arguments_and_sizes_are_named() -> None:
-    with pytest.raises(UserError, match=r"model.args.depth: 50 is not one of 18, 34"):
-        CENet(depth=50)
-    with pytest.raises(UserError, match="multiples of 32; pad it to 64 x 96"):
+    with pytest.raises(UserError, match=r"model.args.depth: 35 is not one of 18, 34"):
+        CENet(depth=35)
+    with pytest.raises(UserError, match="multiples of 32 and at least 64 px; pad it to 64 x 96"):
         CENet(depth=18)(torch.zeros(1, 1, 64, 90))

@@ -35,7 +35,7 @@ def test_a_grey_image_saves_stem_weights() -> None:
     assert num_parameters(CPFNet()) == 30_650_724 - 2 * 49 * 64
 
 
-@pytest.mark.parametrize(("depth", "num_classes"), [(18, 1), (34, 3)])
+@pytest.mark.parametrize(("depth", "num_classes"), [(18, 1), (34, 3), (50, 1)])
 def test_every_depth_gives_logits_at_the_size_of_a_non_square_image(
     depth: int, num_classes: int
 ) -> None:
@@ -56,7 +56,7 @@ def test_one_class_trains_every_parameter() -> None:
 
 
 def test_wrong_arguments_and_sizes_are_named() -> None:
-    with pytest.raises(UserError, match=r"model.args.depth: 50 is not one of 18, 34"):
-        CPFNet(depth=50)
-    with pytest.raises(UserError, match="multiples of 32; pad it to 64 x 96"):
+    with pytest.raises(UserError, match=r"model.args.depth: 35 is not one of 18, 34"):
+        CPFNet(depth=35)
+    with pytest.raises(UserError, match="multiples of 32 and at least 64 px; pad it to 64 x 96"):
         CPFNet(depth=18)(torch.zeros(1, 1, 64, 90))

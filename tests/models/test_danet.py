@@ -11,6 +11,8 @@ from fingerprint import (
     prepare,
 )
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from losses.cross_entropy import CrossEntropyLoss
 from models.danet import DANet, _ChannelAttention, _PositionAttention
@@ -80,6 +82,37 @@ def test_fused_attention_is_the_written_out_one_in_values_and_gradients(
     inputs, weights = [features, *module.parameters()], torch.randn_like(ours)
     gradients = [torch.autograd.grad((x * weights).sum(), inputs) for x in (ours, theirs)]
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Elements of the largest tensor that any operation makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_elements = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        results = operation(*args, **(kwargs or {}))
+        for result in results if isinstance(results, tuple | list) else [results]:
+            if isinstance(result, Tensor):
+                self.num_elements = max(self.num_elements, result.numel())
+        return results
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_map_of_all_pairs_of_positions_is_ever_made(
+    memory_format: torch.memory_format, dtype: torch.dtype
+) -> None:
+    module = _PositionAttention(16).to(dtype=dtype, memory_format=memory_format)
+    features = torch.randn(1, 16, 30, 20, dtype=dtype).to(memory_format=memory_format)
+    with LargestTensor() as largest:
+        module(features.requires_grad_()).sum().backward()
+    # 600 positions: 360,000 pairs; the features are 9,600 numbers.
+    assert largest.num_elements == features.numel()
+    with LargestTensor() as largest, sdpa_kernel(SDPBackend.MATH):
+        module(features).sum().backward()
+    assert largest.num_elements >= 600**2
 
 
 def test_attention_starts_as_the_identity() -> None:

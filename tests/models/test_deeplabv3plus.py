@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -11,8 +12,10 @@ from fingerprint import (
     prepare,
 )
 from torch import nn
+from torchvision.models.mobilenetv2 import InvertedResidual
 
 from losses.cross_entropy import CrossEntropyLoss
+from models.backbones import XceptionBackbone
 from models.deeplabv3plus import DeepLabV3Plus
 from utils.errors import UserError
 
@@ -24,6 +27,66 @@ from utils.errors import UserError
 def test_wiring_gives_the_published_output(name: str, output_stride: int) -> None:
     model = prepare(DeepLabV3Plus(in_channels=3, output_stride=output_stride))
     assert_matches([model(image(3)).mask], name)
+
+
+def as_released(model: DeepLabV3Plus) -> DeepLabV3Plus:
+    """Let the encoder lose pixels where the reference's does."""
+    if isinstance(model.encoder, XceptionBackbone):
+        exit_flow = model.encoder.stages[-1]
+        for conv in (exit_flow[1].conv1, exit_flow[4].conv1):
+            conv.padding = (1, 1)
+        del exit_flow[5:]  # the last batch norm and ReLU
+        return model
+    model.encoder.stem[0][0].padding = (0, 0)
+    for block in model.encoder.modules():
+        if isinstance(block, InvertedResidual):
+            *_, depthwise, _, _ = block.conv
+            padding, depthwise[0].padding = depthwise[0].padding[0], (0, 0)
+            block.forward = partial(pad_and_run, block, padding)
+    return model
+
+
+def pad_and_run(block: InvertedResidual, padding: int, features: torch.Tensor) -> torch.Tensor:
+    result = block.conv(nn.functional.pad(features, (padding,) * 4))
+    return features + result if block.use_res_connect else result
+
+
+@pytest.mark.parametrize(
+    ("trunk", "name", "num_surplus"),
+    [
+        ("mobilenetv2", "deeplabv3plus_mobilenet", 0),
+        # The norm of 2048 channels that the reference leaves out.
+        ("xception", "deeplabv3plus_xception", 2 * 2048),
+    ],
+)
+@torch.no_grad()
+def test_other_encoders_as_released_give_the_published_output(
+    trunk: str, name: str, num_surplus: int
+) -> None:
+    model = DeepLabV3Plus(in_channels=3, trunk=trunk)
+    assert num_parameters(model) == FINGERPRINTS[name]["params_live"] + num_surplus
+    assert_matches([prepare(as_released(model))(image(3)).mask], name)
+
+
+@pytest.mark.parametrize("trunk", ["mobilenetv2", "xception"])
+@pytest.mark.parametrize(("output_stride", "side"), [(16, 4), (8, 8)])
+def test_other_encoders_keep_the_output_stride_and_train_every_parameter(
+    trunk: str, output_stride: int, side: int
+) -> None:
+    torch.manual_seed(0)
+    model = DeepLabV3Plus(trunk=trunk, output_stride=output_stride)
+    with torch.no_grad():
+        sides = [features.shape[-1] for features in model.encoder(torch.randn(2, 1, 64, 64))]
+    assert sides[-1] == side
+    image = torch.randn(2, 1, model.min_size, model.min_size + 25)
+    model(image).mask.square().mean().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_xception_refuses_images_that_its_first_layers_use_up() -> None:
+    model = DeepLabV3Plus(trunk="xception")
+    with pytest.raises(UserError, match=r"6 x 9 px does not fit DeepLabV3Plus: .* at least 7 px"):
+        model(torch.zeros(2, 1, 6, 9))
 
 
 def test_every_parameter_is_live_and_their_number_the_published_one() -> None:
@@ -80,6 +143,7 @@ def test_own_loss_is_the_cross_entropy_of_the_mask() -> None:
     ("arguments", "message"),
     [
         ({"depth": 35}, "model.args.depth: 35 is not one of"),
+        ({"trunk": "vgg"}, "model.args.trunk: 'vgg' is not one of resnet, mobilenetv2, xception"),
         ({"output_stride": 32}, "model.args.output_stride: 32 is not one of 8, 16"),
         ({"pretrained": "no.pth"}, "model.args.pretrained: no file no.pth"),
     ],

@@ -104,8 +104,17 @@ def test_every_encoder_is_built_or_refused_in_one_line(arch: str, encoder: str) 
         ({"encoder": "tu-resnet10tt"}, "did you mean tu-resnet10t"),
         ({"arch": "dpt"}, "dpt takes vision transformers .* such as tu-vit_base_patch16_224"),
         ({"arch": "dpt", "encoder": "tu-resnet10t"}, "tu-resnet10t does not fit dpt"),
-        ({"arch": "pan", "encoder": "vgg11"}, r"vgg11 does not fit pan .*dilated mode"),
-        ({"encoder": "tu-swin_tiny_patch4_window7_224"}, "images of any size .*doesn't match"),
+        ({"arch": "pan", "encoder": "vgg11"}, "vgg11 does not fit pan, .* can become dilations"),
+        ({"arch": "pan", "encoder": "tu-hrnet_w18"}, "tu-hrnet_w18 does not fit pan, .* dilations"),
+        (
+            {"arch": "pspnet", "encoder": "tu-hrnet_w18"},
+            "does not fit pspnet, .* cannot do without",
+        ),
+        ({"arch": "linknet", "encoder": "mit_b0"}, "mit_b0 does not fit linknet, .* no mit ones"),
+        (
+            {"encoder": "tu-swin_tiny_patch4_window7_224"},
+            "does not fit unet, .* images of any size",
+        ),
         ({"encoder": "resnet18", "pretrained": "no.pth"}, "model.args.pretrained: no file no.pth"),
         ({"encoder": "tu-resnet10t", "pretrained": "no.pth"}, "pretrained: no file no.pth"),
         ({"encoder": "resnext101_32x4d", "pretrained": "imagenet"}, "no ImageNet weights"),
@@ -169,5 +178,8 @@ def test_timm_encoder_takes_timm_weights_of_a_file(tmp_path: Path) -> None:
 def test_sizes_that_do_not_fit_are_answered_with_ones_that_do() -> None:
     with pytest.raises(UserError, match="pad it to 64 x 64"):
         build("unet")(torch.zeros(1, 1, 64, 50))
-    with pytest.raises(UserError, match="128 px and more"):
+    with pytest.raises(
+        UserError,
+        match=r"64 x 128 px does not fit SmpNetwork: .* at least 128 px; pad it to 128 x 128",
+    ):
         build("pan")(torch.zeros(1, 1, 64, 128))

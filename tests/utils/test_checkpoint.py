@@ -8,13 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import create_model
 from utils.checkpoint import (
     load_checkpoint,
     load_latest_checkpoint,
+    load_weights,
     previous_path,
     save_checkpoint,
 )
+from utils.config import Config
+from utils.config_loader import load_config
 from utils.errors import UserError
+from utils.training_state import TrainingState, create_training_state
 
 CONTENT = {"model": {"weight": torch.arange(40.0)}, "epoch": 3, "best": [0.5, None, "dice"]}
 
@@ -123,3 +128,69 @@ def test_a_write_that_fails_leaves_both_files_as_they_were(last: Path) -> None:
     assert is_original(load_checkpoint(last))
     assert load_checkpoint(previous_path(last))["epoch"] == 2
     assert {file.name for file in last.parent.iterdir()} == {"last.pt", "last.previous.pt"}
+
+
+def state_of(name: str, **args: object) -> tuple[Config, TrainingState]:
+    values = {"model.name": name} | {f"model.args.{key}": value for key, value in args.items()}
+    config = load_config(overrides=[f"{key}={value}" for key, value in values.items()])
+    return config, create_training_state(config, create_model(name, **args))
+
+
+@pytest.mark.parametrize(
+    ("own", "parts"),
+    [
+        ({"num_classes": 3}, ("2 of another shape, such as head.bias: 1 in the file, 3 in UNet",)),
+        ({"width": 8}, ("decoder.0.conv.0.weight: 32 x 64 x 3 x 3 in the file, 64 x 128 x 3 x 3",)),
+    ],
+)
+def test_weights_of_a_network_of_another_size_are_refused_with_both_sizes(
+    tmp_path: Path, own: dict[str, int], parts: tuple[str, ...]
+) -> None:
+    config, state = state_of("unet", width=4)
+    state.save_best(tmp_path / "best.pt", config)
+    network = create_model("unet", **{"width": 4, **own})
+    content = load_checkpoint(tmp_path / "best.pt")
+    with pytest.raises(UserError) as refusal:
+        load_weights(network, content["model"], tmp_path / "best.pt")
+    message = str(refusal.value)
+    assert message.startswith(f"{tmp_path}/best.pt: weights of another network than the UNet of")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_weights_of_another_network_are_refused_by_the_name_of_the_wanted_one() -> None:
+    weights = create_model("unet", width=4).state_dict()
+    with pytest.raises(UserError, match=r"than the UNetPlusPlus of .* tensors missing, \d+ unkn"):
+        load_weights(create_model("unetplusplus", width=4), weights, Path("best.pt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "both"),
+    [
+        ("unetplusplus", {"width": 4}, "model.name is unet there, unetplusplus here"),
+        ("unet", {"width": 4, "num_classes": 3}, "model.args.num_classes is default there, 3 here"),
+    ],
+)
+def test_a_run_does_not_go_on_from_another_networks_checkpoint(
+    tmp_path: Path, name: str, args: dict[str, int], both: str
+) -> None:
+    config, state = state_of("unet", width=4)
+    state.save_last(tmp_path / "last.pt", config)
+    other_config, other = state_of(name, **args)
+    with pytest.raises(UserError) as refusal:
+        other.restore(load_checkpoint(tmp_path / "last.pt"), tmp_path / "last.pt", other_config)
+    message = str(refusal.value)
+    assert message.startswith(f"{tmp_path / 'last.pt'}: made with another model.")
+    assert both in message
+    assert "\n" not in message
+
+
+def test_a_checkpoint_is_no_file_of_encoder_weights(tmp_path: Path) -> None:
+    config, state = state_of("unet", width=4)
+    path = tmp_path / "best.pt"
+    state.save_best(path, config)
+    with pytest.raises(UserError, match=r"best\.pt is a checkpoint of a whole unet; .* resnet18"):
+        create_model("f3net", depth=18, pretrained=str(path))
+    with pytest.raises(UserError, match=r"encoder_weights: .* a checkpoint of a whole unet"):
+        create_model("resunet", encoder_weights=str(path))

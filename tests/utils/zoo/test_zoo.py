@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import MODELS, list_models
 from models import __main__ as zoo
-from models import list_models
 from utils.cli import run_main
+from utils.config_loader import RESOURCES
 from utils.contracts import SegOutput
 from utils.errors import UserError
 from utils.results import replace_table
@@ -81,6 +82,12 @@ def test_the_csv_becomes_the_readmes_table(command: Command, tmp_path: Path) -> 
     assert "| U-Net (`unet`) | Ronneberger et al., MICCAI 2015 | 31,036,481 | 6.0 | mask |" in text
     assert "64 x 64 px" in text
     assert "ms/step:" not in text
+
+
+def test_the_readme_holds_the_table_of_the_csv() -> None:
+    rows = read_csv(RESOURCES / "results" / "zoo.csv")
+    assert [row["name"] for row in rows] == list(MODELS)
+    assert format_markdown(rows) in (RESOURCES.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_could_not_be_measured_says_why(command: Command, tmp_path: Path) -> None:
