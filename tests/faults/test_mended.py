@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_configuration_of_a_run_whole(tmp_path: Path) -> 
     path = tmp_path / "config.yaml"
     save_config(config, path)
     before = path.read_bytes()
-    with limited_file_size(100), pytest.raises(OSError, match="too large"):
+    with limited_file_size(100), pytest.raises(UserError, match="too large"):
         save_config(config, path)
     assert path.read_bytes() == before
 
