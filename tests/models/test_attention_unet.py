@@ -29,7 +29,7 @@ def test_every_depth_gives_logits_at_the_input_size(num_levels: int, stride: int
 
 
 def test_attention_maps_come_on_request_and_change_nothing() -> None:
-    torch.manual_seed(0)  # two gates may be closed everywhere
+    torch.manual_seed(1)  # with some weights a gate's ReLU is 0 everywhere
     model = AttentionUNet(**SMALL).eval()
     image = torch.randn(2, 1, 32, 48)
     output = model(image, with_maps=True)
