@@ -7,6 +7,7 @@ weights for colour images in one place, `models.weights.fit_stem`.
 from collections.abc import Iterable, Sequence
 
 import timm
+import torch
 from torch import Tensor, nn
 from torchvision import models as torchvision_models
 
@@ -69,6 +70,8 @@ class ResNetBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of the stem (H/2, before the max pool) and of the four stages."""
+        if image.device.type == "cpu":  # convolutions, dilated ones above all, take less time so
+            image = image.contiguous(memory_format=torch.channels_last)
         features = [self.stem(image)]
         current = self.pool(features[0])
         for stage in self.stages:

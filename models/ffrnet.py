@@ -66,12 +66,12 @@ class _PeerChain(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         fused, memory = maps[0], None
         for step, current in enumerate(maps[1:]):
-            kept = (1 - torch.sigmoid(self.forget[step](fused))) * fused
+            kept = torch.sigmoid(-self.forget[step](fused)) * fused
             if memory is not None:
-                kept = kept + torch.sigmoid(self.keep[step - 1](memory)) * memory
+                kept = torch.addcmul(kept, torch.sigmoid(self.keep[step - 1](memory)), memory)
             memory = kept
             update = self.update[step](torch.cat([memory, fused], dim=1))
-            fused = current + (1 - torch.sigmoid(current)) * update
+            fused = torch.addcmul(current, torch.sigmoid(-current), update)
         return fused
 
 
@@ -111,7 +111,7 @@ class _Panorama(nn.Module):
         for other, view, gate in zip(others, self.view, self.gate, strict=True):
             seen = view(torch.cat([joined, other], dim=1))
             context = context + torch.sigmoid(gate(seen.mean(dim=(2, 3), keepdim=True))) * seen
-        return own + (1 - torch.sigmoid(own)) * context
+        return torch.addcmul(own, torch.sigmoid(-own), context)
 
 
 class FFRNet(nn.Module):
