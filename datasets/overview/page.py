@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from datasets.overview.charts import draw_charts
 from datasets.overview.fingerprint import Fingerprint
 from datasets.overview.tables import make_patient_table, make_tables
 from utils.figures.svg import figure_to_svg
+from utils.html.template import load_template
 from utils.whole_file import whole_file
 
-_FOLDER = Path(__file__).resolve().parent / "templates"
+_TEMPLATE = Path(__file__).resolve().parent / "templates" / "fingerprint.html.jinja"
 _JPEG_QUALITY = 85
 _UNKNOWN = {
     "name": "–",
@@ -36,8 +36,7 @@ def write_page(path: Path, fingerprint: Fingerprint, montage: Path) -> None:
         UserError: The disk is full or read-only.
     """
     plain = fingerprint.to_plain()
-    template = _environment().get_template("fingerprint.html.jinja")
-    text = template.render(
+    text = load_template(_TEMPLATE).render(
         title=fingerprint.title,
         subtitle=_describe_size(plain),
         sources=_sources(fingerprint),
@@ -53,21 +52,9 @@ def write_page(path: Path, fingerprint: Fingerprint, montage: Path) -> None:
         ],
         montage=_embed(montage),
         patients=make_patient_table(plain["patients"]),
-        style=Markup((_FOLDER / "fingerprint.css").read_text(encoding="utf-8")),
     )
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _environment() -> Environment:
-    """Jinja with everything escaped, and an error for a name that the template misspells."""
-    return Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _describe_size(plain: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from utils.html.template import load_template
 from utils.report.case_views import CaseViews
 from utils.report.content import Report, describe_outcome, format_value, sort_value
 from utils.whole_file import whole_file
@@ -35,37 +35,19 @@ def write_report(path: Path, report: Report, views: CaseViews) -> None:
         raise ValueError(f"{len(report.rows)} rows and {len(views)} views: one view per row")
     script = (_FOLDER / "report.js").read_text(encoding="utf-8")
     digest = hashlib.sha256(script.encode("utf-8")).digest()
-    stream = (
-        _environment()
-        .get_template("report.html.jinja")
-        .stream(
-            report=report,
-            cases=_cases(report),
-            text_keys=_text_keys(report),
-            views=_paired(report, views),
-            sort_table=_sort_table(report),
-            style=Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),
-            script=Markup(script),
-            script_hash=base64.b64encode(digest).decode("ascii"),
-        )
+    filters = {"address": quote, "drawing": _drawing}
+    stream = load_template(_FOLDER / "report.html.jinja", filters).stream(
+        report=report,
+        cases=_cases(report),
+        text_keys=_text_keys(report),
+        views=_paired(report, views),
+        sort_table=_sort_table(report),
+        script=Markup(script),
+        script_hash=base64.b64encode(digest).decode("ascii"),
     )
     stream.enable_buffering(_PIECES_PER_WRITE)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         stream.dump(file, encoding="utf-8")
-
-
-def _environment() -> Environment:
-    """Jinja with everything escaped, and an error for a name that the template misspells."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["address"] = quote
-    environment.filters["drawing"] = _drawing
-    return environment
 
 
 def _cases(report: Report) -> list[dict[str, Any]]:

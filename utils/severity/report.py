@@ -4,15 +4,13 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from datasets.volumes.volume import Volume
+from utils.html.template import load_template
 from utils.severity import regions, score
 from utils.severity.grid import AIR_HU
 from utils.severity.lungs import NoLungs, open_lungs
@@ -22,7 +20,7 @@ from utils.severity.views import View, make_views
 from utils.whole_file import whole_file
 
 DISCLAIMER = "For research only; not a medical device."
-_FOLDER = Path(__file__).resolve().parent / "templates"
+_TEMPLATE = Path(__file__).resolve().parent / "templates" / "severity.html.jinja"
 # A mask of specks has many thousands; the count and the sizes' quartiles are of all of them.
 _LISTED_IN_JSON, _LISTED_ON_PAGE = 1000, 20
 _COLUMNS = ("scan", "region", "lung_ml", "lesion_ml", "involvement_percent", "points")
@@ -129,7 +127,8 @@ def _region_rows(severity: Severity) -> list[tuple[regions.Region, int | None]]:
 
 def _page(severity: Severity, views: Sequence[View], is_found: bool) -> str:
     """The page; it refers to nothing outside of itself."""
-    return _template().render(
+    filters = {"ml": format_ml, "percent": format_percent}
+    return load_template(_TEMPLATE, filters).render(
         severity=severity,
         rows=_region_rows(severity),
         lobes=_lobes(severity),
@@ -144,22 +143,7 @@ def _page(severity: Severity, views: Sequence[View], is_found: bool) -> str:
             "dense_hu": DENSE_HU,
         },
         disclaimer=DISCLAIMER,
-        style=Markup((_FOLDER / "severity.css").read_text(encoding="utf-8")),
     )
-
-
-@cache
-def _template() -> Template:
-    """The page's, with everything escaped, and an error for a name that it misspells."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"ml": format_ml, "percent": format_percent}
-    return environment.get_template("severity.html.jinja")
 
 
 def _lobes(severity: Severity) -> Mapping[str, list[regions.Region]]:
