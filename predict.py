@@ -22,7 +22,9 @@ def main() -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"--output {out}: is a file; name a folder")
     model = open_model(arguments.checkpoint, arguments.overrides, flip=arguments.flip)
-    levels = GreyLevels(model.intensity, model.bits, arguments.intensity, arguments.window)
+    levels = GreyLevels(
+        model.meaning.intensity, model.meaning.bits, arguments.intensity, arguments.window
+    )
     found = find_inputs(arguments.input, out)
     warnings = [levels.check_window(), *idle_options(arguments, found.cases)]
     if found.ignored:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from datasets.intensity import IntensityRule
+from datasets.meaning import DataMeaning
 from utils.builders import build_network, build_runtime
 from utils.checkpoint import load_checkpoint, load_weights
 from utils.config import Config, DataConfig
@@ -35,9 +35,7 @@ class TrainedRun(NamedTuple):
         network: Prepared by the runtime.
         runtime: Device, precision, memory format.
         epoch: Of the checkpoint.
-        intensity: How Hounsfield units became the grey levels that it was trained on; None where
-            nobody knows, as in checkpoints of earlier versions.
-        bits: Of those grey levels, 8 or 16.
+        meaning: Of the data that it was trained on.
     """
 
     name: str
@@ -46,8 +44,7 @@ class TrainedRun(NamedTuple):
     network: nn.Module
     runtime: Runtime
     epoch: int
-    intensity: IntensityRule | None = None
-    bits: int = 8
+    meaning: DataMeaning = DataMeaning()
 
 
 def open_run(
@@ -74,7 +71,6 @@ def open_run(
     network = build_network(config)
     load_weights(network, checkpoint["model"], path)
     network = runtime.prepare(network)
-    rule = checkpoint.get("intensity")
     return TrainedRun(
         name,
         trained,
@@ -82,8 +78,7 @@ def open_run(
         network,
         runtime,
         checkpoint["epoch"],
-        rule and IntensityRule(**rule),
-        checkpoint.get("bits", 8),
+        DataMeaning.from_plain(checkpoint),
     )
 
 

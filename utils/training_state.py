@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from datasets.card import read_card
+from datasets.meaning import DataMeaning
 from utils.checkpoint import FORMAT, load_weights, save_checkpoint
 from utils.config import Config
 from utils.config_loader import changed_keys, flatten, restore_config
@@ -45,9 +46,7 @@ class TrainingState:
         step: Optimizer steps done in the epoch after that.
         record: What is known of those steps.
         random: Generators of each process after the last step; None: seed anew with the epoch.
-        intensity: How the data folder's grey levels were made of Hounsfield units, as plain values;
-            None where nobody knows.
-        bits: Of those grey levels, 8 or 16.
+        meaning: What the weights mean without the data folder at hand.
         seconds: Time spent training, over all sessions of the run.
     """
 
@@ -61,8 +60,7 @@ class TrainingState:
     step: int = 0
     record: EpochRecord = field(default_factory=EpochRecord)
     random: list[dict[str, Any]] | None = None
-    intensity: dict[str, Any] | None = None
-    bits: int = 8
+    meaning: DataMeaning = field(default_factory=DataMeaning)
     best_epoch: int = 0
     best_scores: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -93,8 +91,7 @@ class TrainingState:
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
             "config": config.model_dump(mode="json"),
-            "intensity": self.intensity,
-            "bits": self.bits,
+            **self.meaning.to_plain(),
             "epoch": self.epoch,
             "step": self.step,
             "record": self.record.state_dict(),
@@ -110,12 +107,11 @@ class TrainingState:
         save_checkpoint(path, content, keep_previous=True)
 
     def save_best(self, path: Path, config: Config) -> None:
-        """Write what test.py and predict.py need: weights, configuration, intensity rule, score."""
+        """Write what test.py and predict.py need: weights, configuration, meaning, score."""
         content = {
             "model": self.evaluated.state_dict(),
             "config": config.model_dump(mode="json"),
-            "intensity": self.intensity,
-            "bits": self.bits,
+            **self.meaning.to_plain(),
             "epoch": self.epoch,
             "scores": self.best_scores,
         }
@@ -187,7 +183,6 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
     )
     device = next(model.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
-    card = read_card(Path(config.data.root))
     return TrainingState(
         model,
         optimizer,
@@ -195,8 +190,7 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         EarlyStopping(config.early_stopping.patience),
         scaler,
         _create_ema(model, config.training.ema_decay),
-        intensity=card and card.intensity and card.intensity.to_plain(),
-        bits=card.bits if card else 8,
+        meaning=DataMeaning.from_card(read_card(Path(config.data.root))),
     )
 
 

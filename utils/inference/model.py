@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from datasets.intensity import IntensityRule
+from datasets.meaning import DataMeaning
 from utils.config import Config
 from utils.inference.onnx_predictor import is_onnx, open_onnx
 from utils.inference.predictors import Flipped, NetworkPredictor, Predictor
@@ -23,9 +23,7 @@ class Model(NamedTuple):
         name: Of the network and of the run that trained it.
         version: What tells this file from any other: the beginning of its SHA-256.
         config: Of that run, as overridden.
-        intensity: How Hounsfield units became the grey levels that it was trained on; None where
-            nobody knows.
-        bits: Of those grey levels, 8 or 16.
+        meaning: Of the data that it was trained on.
         description: For the line that is printed.
     """
 
@@ -33,8 +31,7 @@ class Model(NamedTuple):
     name: str
     version: str
     config: Config
-    intensity: IntensityRule | None
-    bits: int
+    meaning: DataMeaning
     description: str
 
     @property
@@ -70,8 +67,7 @@ def _open_trained(path: Path, overrides: Sequence[str]) -> Model:
         f"{run.config.model.name} {run.name}".rstrip(),
         _fingerprint(path),
         run.config,
-        run.intensity,
-        run.bits,
+        run.meaning,
         f"{run.config.model.name}, epoch {run.epoch}, {run.runtime.precision} on "
         f"{run.runtime.device.type}",
     )
@@ -85,8 +81,7 @@ def _open_exported(path: Path, overrides: Sequence[str]) -> Model:
         f"{facts.config.model.name} {facts.name}".rstrip(),
         _fingerprint(path),
         facts.config,
-        facts.intensity,
-        facts.bits,
+        facts.meaning,
         f"{facts.config.model.name}, epoch {facts.epoch}, ONNX on {predictor.device}",
     )
 

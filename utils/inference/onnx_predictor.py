@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from datasets.intensity import IntensityRule
+from datasets.meaning import DataMeaning
 from utils.config import Config
 from utils.config_loader import override_config, restore_config
 from utils.errors import UserError
@@ -29,16 +29,14 @@ class OnnxFacts(NamedTuple):
         epoch: Of the checkpoint.
         config: Of that run.
         classes: Channels of the probabilities.
-        intensity: As TrainedRun.
-        bits: As TrainedRun.
+        meaning: As TrainedRun.
     """
 
     name: str
     epoch: int
     config: Config
     classes: int
-    intensity: IntensityRule | None
-    bits: int
+    meaning: DataMeaning
 
     def to_metadata(self) -> dict[str, str]:
         """For the file; size and threshold stand apart too, for who reads it without our config."""
@@ -50,8 +48,7 @@ class OnnxFacts(NamedTuple):
             "image_size": self.config.data.image_size,
             "threshold": self.config.evaluation.threshold,
             "classes": self.classes,
-            "intensity": self.intensity and self.intensity.to_plain(),
-            "bits": self.bits,
+            **self.meaning.to_plain(),
         }
         return {key: json.dumps(value) for key, value in entries.items()}
 
@@ -139,14 +136,12 @@ def _read_facts(path: Path, metadata: Mapping[str, str]) -> OnnxFacts:
         )
     try:
         entries = {key: json.loads(value) for key, value in metadata.items()}
-        rule = entries["intensity"]
         return OnnxFacts(
             entries["name"],
             entries["epoch"],
             restore_config(entries["config"]),
             entries["classes"],
-            rule and IntensityRule(**rule),
-            entries["bits"],
+            DataMeaning.from_plain(entries),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged metadata ({error}); export it again") from error

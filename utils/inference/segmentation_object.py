@@ -4,6 +4,7 @@ Source: DICOM PS3.3, A.51 (Segmentation IOD); the segment's codes are of SNOMED 
 """
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from utils.errors import UserError
 
 _MANUFACTURER = "cosupervision"
 _SERIES_NUMBER = 1000  # beyond those of the scanner
+_LONGEST_LABEL = 64  # LO, PS3.5 6.2
 _REQUIRED = ("StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID", "SOPClassUID")
 # May be empty, but must be there.
 _EMPTY = (
@@ -38,7 +40,7 @@ def write_segmentation(
     path: Path,
     volume: DicomVolume,
     mask: np.ndarray,
-    num_classes: int,
+    segments: Mapping[int, str],
     algorithm: Algorithm,
     patient: str,
 ) -> str | None:
@@ -50,7 +52,7 @@ def write_segmentation(
         path: The file.
         volume: The series.
         mask: (slices, H, W) uint8 in its axial view, 0 or a class.
-        num_classes: Classes beside the background, a segment each.
+        segments: Name of every class beside the background, a segment each.
         algorithm: What made it.
         patient: PatientID where the series has none.
 
@@ -71,7 +73,7 @@ def write_segmentation(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values that are copied from the series
-            segmentation = _build(sources, frames[picked], num_classes, algorithm)
+            segmentation = _build(sources, frames[picked], segments, algorithm)
     except (ValueError, TypeError, AttributeError) as error:
         return f"no DICOM SEG: it cannot refer to this series ({error})"
     segmentation.save_as(path)
@@ -105,7 +107,7 @@ def _read_source(path: Path, patient: str) -> Dataset:
 
 
 def _build(
-    sources: list[Dataset], frames: np.ndarray, num_classes: int, algorithm: Algorithm
+    sources: list[Dataset], frames: np.ndarray, segments: Mapping[int, str], algorithm: Algorithm
 ) -> hd.seg.Segmentation:
     """The object of some frames (files, rows, columns)."""
     identification = hd.AlgorithmIdentificationSequence(
@@ -113,11 +115,11 @@ def _build(
         version=algorithm.version,
         family=codes.DCM.ArtificialIntelligence,
     )
-    present = [value for value in range(1, num_classes + 1) if (frames == value).any()]
-    segments = [
+    present = [value for value in segments if (frames == value).any()]
+    descriptions = [
         SegmentDescription(
             segment_number=number,
-            segment_label="Lesion" if num_classes == 1 else f"Lesion class {value}",
+            segment_label=segments[value][:_LONGEST_LABEL],
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
             segmented_property_type=codes.SCT.Lesion,
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
@@ -132,7 +134,7 @@ def _build(
         source_images=sources,
         pixel_array=numbers[frames],
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=segments,
+        segment_descriptions=descriptions,
         series_instance_uid=hd.UID(),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=hd.UID(),

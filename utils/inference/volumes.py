@@ -181,7 +181,8 @@ def _write_object(
     if not isinstance(volume, DicomVolume):
         return None
     algorithm = Algorithm(model.name, model.version)
-    return write_segmentation(path, volume, mask, lesions.num_classes, algorithm, patient)
+    segments = model.meaning.name_classes(lesions.num_classes)
+    return write_segmentation(path, volume, mask, segments, algorithm, patient)
 
 
 def _write_sheet(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from datasets.meaning import DataMeaning
 from utils.config_loader import load_config
 from utils.inference.model import Model
 
@@ -24,4 +25,4 @@ def identity_model(image_size: tuple[int, int], overrides: Sequence[str] = ()) -
     """The predictor with all that a prediction takes."""
     config = load_config(overrides=overrides)
     predictor = Identity(image_size)
-    return Model(predictor, "identity", "1", config, intensity=None, bits=8, description="identity")
+    return Model(predictor, "identity", "1", config, DataMeaning(), description="identity")

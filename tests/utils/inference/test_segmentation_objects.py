@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import highdicom as hd
 import numpy as np
@@ -22,12 +24,14 @@ def draw_classes(num_classes: int) -> np.ndarray:
     return classes
 
 
-def write(folder: Path, frames: np.ndarray, num_classes: int = 1) -> str | None:
+def write(
+    folder: Path, frames: np.ndarray, segments: Mapping[int, str] = MappingProxyType({1: "Lesion"})
+) -> str | None:
     (series,) = find_series(folder)
     with open_series(series) as volume:
         axial = volume.view.of(frames.transpose(2, 1, 0))
         return write_segmentation(
-            folder / "seg.dcm", volume, axial, num_classes, ALGORITHM, patient="given"
+            folder / "seg.dcm", volume, axial, segments, ALGORITHM, patient="given"
         )
 
 
@@ -57,10 +61,11 @@ def test_every_class_is_a_segment(tmp_path: Path) -> None:
     write_series(tmp_path, np.zeros(SHAPE, int))
     frames = draw_classes(3)
     frames[frames == 2] = 0
-    assert write(tmp_path, frames, num_classes=3) is None
+    names = {1: "Ground-glass opacity", 2: "Consolidation", 3: "Pleural effusion " * 9}
+    assert write(tmp_path, frames, names) is None
     segmentation = hd.seg.segread(tmp_path / "seg.dcm")
     labels = [segment.SegmentLabel for segment in segmentation.SegmentSequence]
-    assert labels == ["Lesion class 1", "Lesion class 3"]
+    assert labels == ["Ground-glass opacity", names[3][:64]]
     (series,) = find_series(tmp_path)
     found = segmentation.get_pixels_by_source_instance(
         [dcmread(path).SOPInstanceUID for path in series.files],

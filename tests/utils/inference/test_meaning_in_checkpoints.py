@@ -6,9 +6,11 @@ from saved_network import save_network
 
 from datasets.card import DataCard, write_card
 from datasets.intensity import IntensityRule
+from datasets.meaning import DataMeaning
 from utils.checkpoint import load_checkpoint
 from utils.inference.model import open_model
 
+LABELS = {1: "ground glass", 2: "consolidation"}
 RULE = IntensityRule("HU", -1400.0, 100.0)
 
 
@@ -25,18 +27,16 @@ def train(run_script: Callable, small_settings: list[str], tmp_path: Path) -> Ca
 
 
 def test_a_checkpoint_keeps_the_rule_of_its_training_data(train: Callable, data_root: Path) -> None:
-    write_card(data_root, DataCard((), RULE, 16, {1: "lesion"}))
+    write_card(data_root, DataCard((), RULE, 16, LABELS))
     folder = train()
     for name in ("best.pt", "last.pt"):
         content = load_checkpoint(folder / name)
         assert (content["intensity"], content["bits"]) == (RULE.to_plain(), 16)
-    model = open_model(folder / "best.pt")
-    assert (model.intensity, model.bits) == (RULE, 16)
+    assert open_model(folder / "best.pt").meaning == DataMeaning(RULE, 16, LABELS)
 
 
 def test_data_without_a_card_give_no_rule(train: Callable) -> None:
-    model = open_model(train() / "best.pt")
-    assert (model.intensity, model.bits) == (None, 8)
+    assert open_model(train() / "best.pt").meaning == DataMeaning(None, 8, {})
 
 
 def test_a_card_that_cannot_be_read_stops_training_before_it_begins(
@@ -46,11 +46,17 @@ def test_a_card_that_cannot_be_read_stops_training_before_it_begins(
     refused(run_script("train.py", *small_settings), "dataset.json", "not a data card")
 
 
+def test_classes_are_called_by_their_names_where_these_are_known() -> None:
+    meaning = DataMeaning(labels=LABELS)
+    assert meaning.name_classes(1) == {1: "Lesion"}
+    assert meaning.name_classes(3) == {**LABELS, 3: "Lesion class 3"}
+
+
 def test_checkpoints_of_earlier_versions_open_without_a_rule(tmp_path: Path) -> None:
     path = save_network(tmp_path / "small" / "seed0" / "best.pt", intensity=None, bits=None)
     assert "intensity" not in load_checkpoint(path)
     model = open_model(path)
-    assert (model.intensity, model.bits) == (None, 8)
+    assert model.meaning == DataMeaning(None, 8, {})
     assert (model.name, model.threshold) == ("resunet small", 0.5)
 
 
