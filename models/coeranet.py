@@ -120,7 +120,7 @@ class _ConvNeXtTrunk(nn.Module):
 
 
 class _ResNetTrunk(ResNetBackbone):
-    """Features of the ResNet's stem and its first three stages, H/2 to H/16."""
+    """Features of the ResNet's stem behind its max pool and of three stages, H/4 to H/16."""
 
     stride = 16
 
@@ -128,6 +128,10 @@ class _ResNetTrunk(ResNetBackbone):
         super().__init__(int(name.removeprefix("resnet")), in_channels, pretrained=pretrained)
         self.stages = self.stages[:3]
         self.channels = self.channels[:4]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        stem, *stages = super().forward(image)
+        return [self.pool(stem), *stages]
 
 
 class CoERANet(nn.Module):
@@ -216,7 +220,7 @@ class CoERANet(nn.Module):
             UserError: A size that does not fit; see models.checks.check_size.
         """
         size = check_size(self, image)
-        *skips, infection = self.trunk(image)  # ConvNeXt: H/4 to H/32; ResNet: H/2 to H/16
+        *skips, infection = self.trunk(image)  # ConvNeXt: H/4 to H/32; ResNet: H/4 to H/16
         lung = infection if self.lung_head is not None else None
         semantic, lung_sides, attention = [], [], ()
         for step, skip in enumerate(reversed(skips)):
