@@ -18,6 +18,16 @@ RESNET_DEPTHS = (18, 34, 50, 101, 152)
 _DEEP_STEM_DEPTHS = (50, 101, 152)
 
 
+def lay_out(image: Tensor) -> Tensor:
+    """The image in the memory format that suits its device, which the features then follow.
+
+    Convolutions on the CPU, dilated ones above all, take less time with channels last.
+    """
+    if image.device.type != "cpu":
+        return image
+    return image.contiguous(memory_format=torch.channels_last)
+
+
 class ResNetBackbone(nn.Module):
     """A ResNet without its classifier.
 
@@ -70,9 +80,7 @@ class ResNetBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of the stem (H/2, before the max pool) and of the four stages."""
-        if image.device.type == "cpu":  # convolutions, dilated ones above all, take less time so
-            image = image.contiguous(memory_format=torch.channels_last)
-        features = [self.stem(image)]
+        features = [self.stem(lay_out(image))]
         current = self.pool(features[0])
         for stage in self.stages:
             current = stage(current)

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import vgg16
 
-from models.backbones import ResNetBackbone
+from models.backbones import ResNetBackbone, lay_out
 from models.checks import check_choice, check_positive, check_size
 from models.resize import resize, resize_aligned
 from models.weights import load_backbone
@@ -47,7 +47,7 @@ class _Trunk(nn.Module):
         self.stages, self.channels = nn.ModuleList(stages), channels
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        features = [image]
+        features = [lay_out(image)]
         for stage in self.stages:
             features.append(stage(features[-1]))
         return features[1:]
