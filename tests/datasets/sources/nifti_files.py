@@ -1,13 +1,16 @@
 """Scans and labels in miniature, as NIfTI files of any orientation, loose or in an archive."""
 
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import nibabel as nib
 import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
+from datasets.intensity import LUNG_WINDOW
+from datasets.sources.file_tree import FoundFile
 from datasets.sources.source import CaseSlice, SourceCase
+from datasets.sources.volume_case import volume_case
 
 SHAPE = (4, 6, 5)  # slices, height, width
 SPACING = (5.0, 0.8, 0.7)  # distance of slices, height and width of a px, mm
@@ -60,3 +63,14 @@ def stacked(slices: list[CaseSlice], kind: str) -> np.ndarray:
     """(slices, H, W) of one kind of images."""
     assert [item.index for item in slices] == list(range(len(slices)))
     return np.stack([getattr(item, kind) for item in slices])
+
+
+def found(path: Path) -> FoundFile:
+    return FoundFile(path, None, PurePosixPath(path.name))
+
+
+def make_case(image: Path, mask: Path | None = None, **settings: object) -> SourceCase:
+    settings = {"rule": LUNG_WINDOW, "labels": {1: 1, 2: 2}, **settings}
+    return volume_case(
+        "scan", "somebody", image=found(image), mask=mask and found(mask), **settings
+    )
