@@ -28,6 +28,15 @@ def lay_out(image: Tensor) -> Tensor:
     return image.contiguous(memory_format=torch.channels_last)
 
 
+def run_stages(stages: Iterable[nn.Module], features: Tensor) -> list[Tensor]:
+    """The features behind each of the stages, one after the other."""
+    behind = []
+    for stage in stages:
+        features = stage(features)
+        behind.append(features)
+    return behind
+
+
 class ResNetBackbone(nn.Module):
     """A ResNet without its classifier.
 
@@ -80,12 +89,8 @@ class ResNetBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of the stem (H/2, before the max pool) and of the four stages."""
-        features = [self.stem(lay_out(image))]
-        current = self.pool(features[0])
-        for stage in self.stages:
-            current = stage(current)
-            features.append(current)
-        return features
+        stem = self.stem(lay_out(image))
+        return [stem, *run_stages(self.stages, self.pool(stem))]
 
 
 class MobileNetBackbone(nn.Module):
@@ -127,7 +132,7 @@ class MobileNetBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of the stem (H/2) and of the four stages."""
-        return _run(self.stem, self.stages, image)
+        return run_stages((self.stem, *self.stages), lay_out(image))
 
 
 class XceptionBackbone(nn.Module):
@@ -173,15 +178,7 @@ class XceptionBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of the stem (H/2) and of the four stages."""
-        return _run(self.stem, self.stages, image)
-
-
-def _run(stem: nn.Module, stages: Iterable[nn.Module], image: Tensor) -> list[Tensor]:
-    """The features of a stem and of the stages behind it."""
-    features = [stem(image)]
-    for stage in stages:
-        features.append(stage(features[-1]))
-    return features
+        return run_stages((self.stem, *self.stages), lay_out(image))
 
 
 def _depthwise(module: nn.Module) -> list[nn.Conv2d]:
@@ -207,7 +204,7 @@ def dilate(stage: nn.Sequential, stride: int, dilations: Sequence[int]) -> None:
         dilation = dilations[min(index, len(dilations) - 1)]
         spatial = [c for c in (block.conv1, block.conv2) if c.kernel_size == (3, 3)]
         for conv in spatial:
-            conv.dilation = conv.padding = (dilation, dilation)
+            _dilate_conv(conv, dilation)
             conv.stride = (1, 1)
         spatial[0].stride = (stride if index == 0 else 1,) * 2
         if block.downsample is not None:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torchvision import models as torchvision_models
 from torchvision.models.convnext import LayerNorm2d
 
-from models.backbones import RESNET_DEPTHS, ResNetBackbone
+from models.backbones import RESNET_DEPTHS, ResNetBackbone, lay_out, run_stages
 from models.checks import check_choice, check_positive, check_size
 from models.resize import resize_aligned
 from models.weights import load_backbone
@@ -130,8 +130,8 @@ class _ResNetTrunk(ResNetBackbone):
         self.channels = self.channels[:4]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        stem, *stages = super().forward(image)
-        return [self.pool(stem), *stages]
+        stem = self.pool(self.stem(lay_out(image)))
+        return [stem, *run_stages(self.stages, stem)]
 
 
 class CoERANet(nn.Module):

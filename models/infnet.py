@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import vgg16
 
-from models.backbones import ResNetBackbone, lay_out
+from models.backbones import ResNetBackbone, lay_out, run_stages
 from models.checks import check_choice, check_positive, check_size
 from models.resize import resize, resize_aligned
 from models.weights import load_backbone
@@ -47,10 +47,7 @@ class _Trunk(nn.Module):
         self.stages, self.channels = nn.ModuleList(stages), channels
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        features = [lay_out(image)]
-        for stage in self.stages:
-            features.append(stage(features[-1]))
-        return features[1:]
+        return run_stages(self.stages, lay_out(image))
 
 
 def _create_res2net(name: str, in_channels: int, pretrained: str | None) -> nn.Module:

@@ -1,6 +1,7 @@
 """Templates of pages, each with its own style after the one that all pages share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from markupsafe import Markup
 _SHARED_STYLE = Path(__file__).resolve().parent / "page.css"
 
 
-def load_template(path: Path, filters: Mapping[str, Callable[..., Any]] | None = None) -> Template:
+@cache
+def load_template(path: Path, **filters: Callable[..., Any]) -> Template:
     """A template that escapes everything and stops at a name that it misspells.
 
     Args:
         path: NAME.html.jinja; NAME.css lies beside it. The template's `style` holds page.css and
             that one.
-        filters: Of its own, by name.
+        filters: Its own, by name.
     """
     environment = Environment(
         loader=FileSystemLoader(path.parent),
@@ -25,7 +27,7 @@ def load_template(path: Path, filters: Mapping[str, Callable[..., Any]] | None =
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters or {}
+    environment.filters |= filters
     styles = (_SHARED_STYLE, path.with_name(path.name.removesuffix(".html.jinja") + ".css"))
     environment.globals["style"] = Markup("\n").join(
         Markup(style.read_text(encoding="utf-8")) for style in styles

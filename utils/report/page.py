@@ -35,8 +35,8 @@ def write_report(path: Path, report: Report, views: CaseViews) -> None:
         raise ValueError(f"{len(report.rows)} rows and {len(views)} views: one view per row")
     script = (_FOLDER / "report.js").read_text(encoding="utf-8")
     digest = hashlib.sha256(script.encode("utf-8")).digest()
-    filters = {"address": quote, "drawing": _drawing}
-    stream = load_template(_FOLDER / "report.html.jinja", filters).stream(
+    template = load_template(_FOLDER / "report.html.jinja", address=quote, drawing=_drawing)
+    stream = template.stream(
         report=report,
         cases=_cases(report),
         text_keys=_text_keys(report),

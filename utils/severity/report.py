@@ -127,8 +127,7 @@ def _region_rows(severity: Severity) -> list[tuple[regions.Region, int | None]]:
 
 def _page(severity: Severity, views: Sequence[View], is_found: bool) -> str:
     """The page; it refers to nothing outside of itself."""
-    filters = {"ml": format_ml, "percent": format_percent}
-    return load_template(_TEMPLATE, filters).render(
+    return load_template(_TEMPLATE, ml=format_ml, percent=format_percent).render(
         severity=severity,
         rows=_region_rows(severity),
         lobes=_lobes(severity),
