@@ -54,11 +54,11 @@ format: install-dev
 	$(BIN)/ruff format .
 
 benchmark: install
-	$(BIN)/python -m utils.benchmark
+	$(BIN)/python -m benchmark
 
 zoo: install
-	$(BIN)/python -m models --csv resources/results/zoo.csv
-	$(BIN)/python -m models --readme resources/results/zoo.csv
+	$(BIN)/python -m benchmark zoo --csv resources/results/zoo.csv
+	$(BIN)/python -m benchmark zoo --readme resources/results/zoo.csv
 
 faults: install-dev
 	$(BIN)/python -m tests.faults.campaign

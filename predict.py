@@ -4,15 +4,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from inference.failures import Failures
+from inference.grey_levels import AUTO, INTENSITIES, GreyLevels
+from inference.images import predict_images
+from inference.inputs import InputCase, describe_ignored, find_inputs
+from inference.lung_masks import find_lung_mask
+from inference.model import Model, open_model
+from inference.volumes import VolumeOptions, predict_volume
 from utils.cli import add_set_argument, create_parser, run_main
 from utils.errors import UserError
-from utils.inference.failures import Failures
-from utils.inference.grey_levels import AUTO, INTENSITIES, GreyLevels
-from utils.inference.images import predict_images
-from utils.inference.inputs import InputCase, describe_ignored, find_inputs
-from utils.inference.lungs import find_lung_mask
-from utils.inference.model import Model, open_model
-from utils.inference.volumes import VolumeOptions, predict_volume
 
 
 def main() -> None:

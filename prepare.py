@@ -3,14 +3,14 @@
 import argparse
 
 from datasets.sources import SOURCES
+from preparation.commands.check import add_check
+from preparation.commands.convert import add_source
+from preparation.commands.describe import add_describe
+from preparation.commands.generic import add_generic
+from preparation.commands.output import describe_source
+from preparation.commands.paper import add_paper
+from preparation.commands.synthetic import add_synthetic
 from utils.cli import create_parser, run_main
-from utils.preparation.check import add_check
-from utils.preparation.conversion import add_source
-from utils.preparation.describe import add_describe
-from utils.preparation.generic import add_generic
-from utils.preparation.output import describe_source
-from utils.preparation.paper import add_paper
-from utils.preparation.synthetic import add_synthetic
 
 
 def main() -> None:

@@ -5,28 +5,23 @@ import os
 from pathlib import Path
 from typing import Any
 
+from evaluation.cases import CaseSource, NetworkCases
+from evaluation.comparison import compare_runs, format_comparison, save_comparison
+from evaluation.files import EvaluationFiles
+from evaluation.map_folders import FolderCases, find_map_pairs
+from evaluation.overlays import save_overlays
+from evaluation.paper_figures import pick_by_area, save_paper_figures
+from evaluation.scoring import build_meter, evaluate_cases
+from evaluation.tables import format_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
+from training.data import Split, open_split
+from training.run_info import collect_environment, collect_run_info
+from training.trained_run import TrainedRun, open_run
 from utils.cli import add_set_argument, create_parser, run_main
 from utils.config import Config
-from utils.config_loader import (
-    DEFAULT_CONFIG,
-    dump_config,
-    load_config,
-    override_config,
-)
+from utils.config_loader import DEFAULT_CONFIG, dump_config, load_config, override_config
 from utils.errors import UserError
-from utils.evaluation.cases import CaseSource, NetworkCases
-from utils.evaluation.comparison import compare_runs, format_comparison, save_comparison
-from utils.evaluation.files import EvaluationFiles
-from utils.evaluation.map_folders import FolderCases, find_map_pairs
-from utils.evaluation.overlays import save_overlays
-from utils.evaluation.scoring import build_meter, evaluate_cases
-from utils.figures.paper_files import pick_by_area, save_paper_figures
-from utils.loaders import Split, open_split
 from utils.progress import Progress
-from utils.run_info import collect_environment, collect_run_info
-from utils.tables import format_scores
-from utils.trained_run import TrainedRun, open_run
 
 # What may be set when maps are scored: they bring no configuration.
 _OVERRIDABLE_FOR_MAPS = ("data.lesion_values", "evaluation.")

@@ -1,16 +1,16 @@
 """Fit a network described by YAML; see --help."""
 
-from utils.builders import build_loss, build_network, build_runtime, build_training_state
-from utils.checkpoint import load_latest_checkpoint
+from training.builders import build_loss, build_network, build_runtime, build_training_state
+from training.checkpoint import load_latest_checkpoint
+from training.data import build_training_data
+from training.distributed import join_world, leave_world
+from training.random_state import seed_everything
+from training.recorder import Recorder
+from training.run_folder import RunFolder, experiment_name, open_run_folder
+from training.run_info import collect_run_info
+from training.trainer import Trainer
 from utils.cli import add_config_arguments, create_parser, run_main
 from utils.config_loader import load_config
-from utils.distributed import join_world, leave_world
-from utils.loaders import build_training_data
-from utils.random_state import seed_everything
-from utils.recorder import Recorder
-from utils.run_folder import RunFolder, experiment_name, open_run_folder
-from utils.run_info import collect_run_info
-from utils.trainer import Trainer
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ class DataFolderWriter:
     """Writes <split>/{image,mask,label,lung,mask_}, manifest.csv, splits.json and dataset.json.
 
     Args:
-        root: An existing, empty folder, as utils.whole_file.whole_folder gives.
+        root: An existing, empty folder, as utils.files.whole_folder gives.
         pool: Threads that encode and write; None does it at once.
     """
 

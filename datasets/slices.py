@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
+from datasets.batches import SliceKey
 from datasets.cache_file import SliceCache
 from datasets.edges import edge_of_mask
-from datasets.loader import SliceKey
+from datasets.inspection import MaskEncoding
 from datasets.pairing import SliceFiles
-from datasets.scan import MaskEncoding
 from datasets.stored import StoredSlice, read_slice
 from datasets.transforms import SliceTransform
+from utils.contracts import Batch
 
 
 class SliceDataset(Dataset[dict[str, Any]]):
@@ -24,13 +25,13 @@ class SliceDataset(Dataset[dict[str, Any]]):
     A slice is asked for by its index or by a SliceKey. With a seed the augmentation depends on
     that seed alone, whatever the number of workers or an interruption before.
 
-    With is_finished=False an item stops at the network's size, and datasets.on_device does the
-    rest: `image` (1, h, w) float32 grey levels from 0, `masks` (3, h, w) uint8 mask, lung and
-    edge, `has_edge`, `seed`, and the contract's `has_lung`, `is_padding`, `name` and `patient`.
+    With is_finished=False an item stops at the network's size, and OnDevice does the rest: `image`
+    (1, h, w) float32 grey levels from 0, `masks` (3, h, w) uint8 mask, lung and edge, `has_edge`,
+    `seed`, and the contract's `has_lung`, `is_padding`, `name` and `patient`.
 
     Args:
         slices: The files, from datasets.pairing.find_slices.
-        encoding: How the masks are written, from datasets.scan.scan_slices.
+        encoding: How the masks are written, from datasets.inspection.scan_slices.
         transform: Size and augmentation.
         edge_width: Width in px of edges derived from the mask, for slices without a mask_ file.
         cache: Decoded slices, from datasets.cache.open_cache; None decodes the files every time.
@@ -135,3 +136,45 @@ def _seeded(seed: int | None) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # manual_seed would reset the GPU's too
         yield
+
+
+class OnDevice:
+    """The batches of a loader of unfinished slices, finished on a device.
+
+    Random numbers are the loader processes' own, drawn on the CPU from each slice's seed: on a
+    CPU the batches are the same bit for bit, on a GPU to rounding.
+
+    Args:
+        loader: Of a SliceDataset with is_finished=False, by keys that have seeds.
+        transform: The data set's.
+        edge_width: Width in px of edges derived from the mask.
+        device: Where the network lives.
+    """
+
+    def __init__(
+        self,
+        loader: DataLoader[dict[str, Any]],
+        transform: SliceTransform,
+        edge_width: int,
+        device: torch.device,
+    ) -> None:
+        self.loader, self.transform = loader, transform
+        self.edge_width, self.device = edge_width, device
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.loader:
+            yield self._finish(batch)
+
+    def _finish(self, batch: dict[str, Any]) -> Batch:
+        # Whether an edge is given, and the seeds, are read here: they stay on the CPU.
+        has_edge, seeds = batch.pop("has_edge").tolist(), batch.pop("seed").tolist()
+        moved = {
+            key: value.to(self.device, non_blocking=True) if torch.is_tensor(value) else value
+            for key, value in batch.items()
+        }
+        slices = zip(moved.pop("image"), moved.pop("masks"), has_edge, seeds, strict=True)
+        items = [finish_slice(*parts, self.transform, self.edge_width) for parts in slices]
+        return {key: torch.stack([item[key] for item in items]) for key in items[0]} | moved

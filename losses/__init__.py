@@ -12,7 +12,7 @@ from losses.cross_entropy import CrossEntropyLoss
 from losses.dice import DiceLoss, dice_loss
 from losses.f3net import F3NetLoss
 from losses.ffrnet import FFRNetLoss
-from losses.inf_net import InfNetLoss
+from losses.infnet import InfNetLoss
 from losses.joint import JointLoss
 from losses.scrn import SCRNLoss
 from utils.registry import create_from

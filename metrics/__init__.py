@@ -1,6 +1,5 @@
 """Metrics: pure functions of one case's numpy arrays, and meters with a row per case."""
 
-from metrics.comparison import PairedComparison, compare_paired, smallest_permutation_p
 from metrics.confidence import (
     Bootstrap,
     Interval,
@@ -32,6 +31,7 @@ from metrics.overlap import (
     sensitivity,
     specificity,
 )
+from metrics.paired_tests import PairedComparison, compare_paired, smallest_permutation_p
 from metrics.s_measure import s_measure
 from metrics.soft_scores import SoftScores, score_soft
 from metrics.stretch import as_saved, stretch
@@ -43,12 +43,7 @@ from metrics.surface import (
     surface_distances,
     surface_scores,
 )
-from metrics.threshold_counts import (
-    OverlapCurves,
-    inf_net_curves,
-    overlap_curves,
-    threshold_counts,
-)
+from metrics.threshold_counts import OverlapCurves, inf_net_curves, overlap_curves, threshold_counts
 from metrics.volume import volume_error
 from metrics.weighted_f import weighted_f
 

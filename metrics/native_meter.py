@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from metrics.curve_meter import CurveMeter
 from metrics.lesions import LesionCounts, count_lesions, lesion_f1, pool_lesion_counts
-from metrics.meter import ScoredCase, Spacing, confusion_of_row
+from metrics.meter import CurveMeter, ScoredCase, Spacing, confusion_of_row
 from metrics.overlap import Confusion, EmptyTarget, iou, pool_confusions, specificity
 from metrics.surface import surface_scores
 from metrics.volume import volume_error

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.checks import check_case
-from metrics.curve_meter import CurveMeter
 from metrics.mae import mae
-from metrics.meter import ScoredCase, Spacing
+from metrics.meter import CurveMeter, ScoredCase, Spacing
 from metrics.overlap import Confusion
 from metrics.stretch import as_saved, stretch
 from metrics.threshold_counts import OverlapCurves, inf_net_curves

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metrics.curve_meter import CurveMeter
+from metrics.meter import CurveMeter
 from metrics.native_meter import NativeMeter
 from metrics.overlap import EmptyTarget
 from metrics.protocol_meters import CosupMeter, InfNetMeter

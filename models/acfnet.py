@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_choice, check_positive
-from models.resize import resize_aligned
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_choice, check_positive
+from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 from utils.errors import UserError
 

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_even, check_positive, check_size
+from models.parts.checks import check_choice, check_even, check_positive, check_size
 from models.unet import NUM_LEVELS, ConvBlock
 from utils.contracts import SegOutput
 
@@ -136,7 +136,7 @@ class AttentionUNet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         size = check_size(self, image)
         skips = [self.encoder[0](image)]  # H x W

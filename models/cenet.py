@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_positive, check_size
-from models.resize import resize
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_positive, check_size
+from models.parts.resize import resize
 from utils.contracts import SegOutput
 
 _POOL_SIZES = (2, 3, 5, 6)  # px of the deepest feature map (the paper)
@@ -101,7 +101,7 @@ class CENet(nn.Module):
         num_classes: Channels of the mask logits; 1 means one sigmoid map.
         depth: ResNet layout of the encoder, 34 (the paper), 18, 50, 101 or 152.
         pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
-            models.backbones.ResNetBackbone.
+            models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: A count below 1, a switch has no such value, or no such weights.
@@ -157,7 +157,7 @@ class CENet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         _, c2, c3, c4, c5 = self.encoder(image)  # H/4 to H/32

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torchvision import models as torchvision_models
 from torchvision.models.convnext import LayerNorm2d
 
-from models.backbones import RESNET_DEPTHS, ResNetBackbone, lay_out, run_stages
-from models.checks import check_choice, check_positive, check_size
-from models.resize import resize_aligned
-from models.weights import load_backbone
+from models.parts.backbones import RESNET_DEPTHS, ResNetBackbone, lay_out, run_stages
+from models.parts.checks import check_choice, check_positive, check_size
+from models.parts.resize import resize_aligned
+from models.parts.weights import load_backbone
 from utils.contracts import SegOutput
 from utils.errors import UserError
 
@@ -217,7 +217,7 @@ class CoERANet(nn.Module):
             scale and the final map are two heads on the same features.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         size = check_size(self, image)
         *skips, infection = self.trunk(image)  # ConvNeXt: H/4 to H/32; ResNet: H/4 to H/16

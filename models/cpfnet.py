@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_positive, check_size
-from models.resize import resize_aligned
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_positive, check_size
+from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _HEAD_CHANNELS = 32
@@ -141,7 +141,7 @@ class CPFNet(nn.Module):
         num_classes: Channels of the mask logits; 1 means one sigmoid map.
         depth: ResNet layout of the encoder, 34 (the paper), 18, 50, 101 or 152.
         pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
-            models.backbones.ResNetBackbone.
+            models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: A count below 1, a switch has no such value, or no such weights.
@@ -197,7 +197,7 @@ class CPFNet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         size = check_size(self, image)
         c1, c2, c3, c4, c5 = self.encoder(image)  # H/2 to H/32

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_positive
-from models.resize import resize_aligned
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_positive
+from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _DROPOUT = 0.1
@@ -115,7 +115,7 @@ class DANet(nn.Module):
         in_channels: Channels of the image.
         num_classes: Channels of the logits; 1 means one sigmoid map.
         depth: ResNet layout, 18, 34, 50, 101 or 152; 50 and 101 in the paper.
-        pretrained: See models.backbones.ResNetBackbone.
+        pretrained: See models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: A count below 1, no such depth, or no such weights.

@@ -22,9 +22,9 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabHead
 
-from models.backbones import MobileNetBackbone, ResNetBackbone, XceptionBackbone
-from models.checks import check_choice, check_positive, check_size
-from models.resize import resize
+from models.parts.backbones import MobileNetBackbone, ResNetBackbone, XceptionBackbone
+from models.parts.checks import check_choice, check_positive, check_size
+from models.parts.resize import resize
 from utils.contracts import SegOutput
 
 Trunk = Literal["resnet", "mobilenetv2", "xception"]
@@ -47,7 +47,7 @@ def create_encoder(
         depth: ResNet layout.
         in_channels: Channels of the image.
         output_stride: Of C5, 8 or 16 px.
-        pretrained: See models.backbones.ResNetBackbone.
+        pretrained: See models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: No such trunk, depth, output stride or weights.
@@ -82,7 +82,7 @@ class DeepLabV3(nn.Module):
         trunk: The encoder: resnet (the paper), mobilenetv2 or xception.
         depth: Of the ResNet: 18, 34, 50, 101 or 152; 50 and 101 in the paper.
         output_stride: 16 px, or 8 px at three times the computation.
-        pretrained: See models.backbones.ResNetBackbone.
+        pretrained: See models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: A count below 1, no such trunk, depth, output stride or weights.
@@ -127,7 +127,7 @@ class DeepLabV3(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         *_, c5 = self.encoder(image)  # H/16 or H/8

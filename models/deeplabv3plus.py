@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
-from models.checks import check_positive, check_size
 from models.deeplabv3 import ATROUS_RATES, MIN_SIZE, Trunk, create_encoder, initialise_head
-from models.resize import resize
+from models.parts.checks import check_positive, check_size
+from models.parts.resize import resize
 from utils.contracts import SegOutput
 
 _LOW_LEVEL_CHANNELS = 48
@@ -65,7 +65,7 @@ class DeepLabV3Plus(nn.Module):
         trunk: The encoder: resnet, mobilenetv2 or xception.
         depth: Of the ResNet: 18, 34, 50, 101 or 152; 101 in the paper.
         output_stride: 16 px, or 8 px at three times the computation.
-        pretrained: See models.backbones.ResNetBackbone.
+        pretrained: See models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: A count below 1, no such trunk, depth, output stride or weights.
@@ -112,7 +112,7 @@ class DeepLabV3Plus(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         _, c2, *_, c5 = self.encoder(image)  # H/4; H/16 or H/8

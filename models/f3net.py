@@ -17,9 +17,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_positive
-from models.resize import resize
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_positive
+from models.parts.resize import resize
 from utils.contracts import SegOutput
 
 _WIDTH = 64

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from models.checks import check_choice, check_even, check_positive
-from models.weights import load_backbone
+from models.parts.checks import check_choice, check_even, check_positive
+from models.parts.weights import load_backbone
 from utils.contracts import SegOutput
 
 DEPTHS = (11, 13, 16, 19)

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_positive, check_size
-from models.resize import resize_aligned
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_positive, check_size
+from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _WIDTH = 128  # channels of every branch and fusion
@@ -122,7 +122,7 @@ class FFRNet(nn.Module):
         num_classes: Channels of the mask logits; 1 means one sigmoid map, the paper has 2.
         depth: ResNet layout of the encoder, 50 (the paper), 18, 34, 101 or 152.
         pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
-            models.backbones.ResNetBackbone.
+            models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: A count below 1, a switch has no such value, or no such weights.
@@ -178,7 +178,7 @@ class FFRNet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         stages = self.encoder(image)[1:]  # H/4, then H/8 three times

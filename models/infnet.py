@@ -28,10 +28,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import vgg16
 
-from models.backbones import ResNetBackbone, lay_out, run_stages
-from models.checks import check_choice, check_positive, check_size
-from models.resize import resize, resize_aligned
-from models.weights import load_backbone
+from models.parts.backbones import ResNetBackbone, lay_out, run_stages
+from models.parts.checks import check_choice, check_positive, check_size
+from models.parts.resize import resize, resize_aligned
+from models.parts.weights import load_backbone
 from utils.contracts import SegOutput
 
 Trunk = Literal["res2net50", "res2net101", "resnet50", "resnet101", "vgg16"]
@@ -226,7 +226,7 @@ class InfNet(nn.Module):
             Logits at H x W: mask S_3, semantic S_g, S_5, S_4, one edge map.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         f2, f3, f4, f5 = self.encoder(image)[-4:]  # H/4 to H/32; VGG-16 H/2 to H/16

@@ -14,9 +14,9 @@ Deviations:
 import torch
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_positive
-from models.resize import resize_aligned
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_positive
+from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _BINS = (1, 2, 3, 6)  # cells per side of the pyramid's levels
@@ -91,7 +91,7 @@ class PSPNet(nn.Module):
         num_classes: Channels of the logits; 1 means one sigmoid map.
         depth: ResNet layout, 50, 101 or 152, all with a deep stem of three 3x3 convolutions.
         auxiliary: The head on stage 3 (section 4 of the paper), one semantic side output.
-        pretrained: See models.backbones.ResNetBackbone.
+        pretrained: See models.parts.backbones.ResNetBackbone.
 
     Raises:
         UserError: A count below 1, no such depth, or no such weights.

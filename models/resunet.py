@@ -25,15 +25,15 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_even, check_positive, check_size, check_stages
-from models.cosupervision import (
+from models.parts.checks import check_choice, check_even, check_positive, check_size, check_stages
+from models.parts.cosupervision import (
     AuxiliarySemanticSupervisedModule,
     EdgeSupervisedModule,
     Fusion,
     create_fusion,
 )
-from models.resnet_encoder import RESNET_LAYOUT, ResNetEncoder
-from models.weights import load_resnet_layers
+from models.parts.resnet_encoder import RESNET_LAYOUT, ResNetEncoder
+from models.parts.weights import load_resnet_layers
 from utils.contracts import SegOutput
 
 NUM_STAGES = 5
@@ -197,7 +197,7 @@ class ResUNet(nn.Module):
             Logits at H x W; side outputs as switched on.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         size = check_size(self, image)
         stages = self.encoder(image)  # S1 at H x W to S5 at H/16

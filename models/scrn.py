@@ -22,9 +22,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.backbones import ResNetBackbone
-from models.checks import check_positive
-from models.resize import resize_aligned
+from models.parts.backbones import ResNetBackbone
+from models.parts.checks import check_positive
+from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
 _WIDTH = 32

@@ -21,11 +21,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.checks import check_positive, check_size
-from models.weights import find_weights, load_backbone
+from models.parts.checks import check_positive, check_size
+from models.parts.weights import find_weights, load_backbone
 from utils.contracts import SegOutput
-from utils.errors import UserError
-from utils.suggest import suggestion
+from utils.errors import UserError, suggestion
 
 _ARCHITECTURES: dict[str, type[nn.Module]] = smp.MODEL_ARCHITECTURES_MAPPING
 _TIMM = "tu-"  # before a timm name: any feature extractor of timm
@@ -118,7 +117,7 @@ class SmpNetwork(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         return SegOutput(mask=self.net(image))

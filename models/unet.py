@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_even, check_positive, check_size
+from models.parts.checks import check_choice, check_even, check_positive, check_size
 from utils.contracts import SegOutput
 
 NUM_LEVELS = (2, 3, 4, 5, 6)
@@ -152,7 +152,7 @@ class UNet(nn.Module):
             Logits at H x W.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         skips = self._contract(image)  # H x W down to H/16

@@ -19,7 +19,7 @@ Deviations:
 import torch
 from torch import Tensor, nn
 
-from models.checks import check_choice, check_even, check_positive, check_size
+from models.parts.checks import check_choice, check_even, check_positive, check_size
 from models.unet import NUM_LEVELS, ConvBlock
 from utils.contracts import SegOutput
 
@@ -113,7 +113,7 @@ class UNetPlusPlus(nn.Module):
             Logits at H x W, all of num_classes channels.
 
         Raises:
-            UserError: A size that does not fit; see models.checks.check_size.
+            UserError: A size that does not fit; see models.parts.checks.check_size.
         """
         check_size(self, image)
         rows: list[list[Tensor]] = []  # rows[i] holds X^(i,0), X^(i,1), ... at H / 2^i

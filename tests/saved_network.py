@@ -7,7 +7,7 @@ import torch
 
 from datasets.intensity import LUNG_WINDOW
 from models import create_model
-from utils.checkpoint import save_checkpoint
+from training.checkpoint import save_checkpoint
 from utils.config_loader import load_config
 
 SIZE = 32  # px per side of its input

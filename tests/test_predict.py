@@ -15,7 +15,7 @@ from saved_network import save_network
 from datasets.image_io import read_gray, write_png
 from datasets.intensity import LUNG_WINDOW
 from datasets.volumes import find_series, open_series
-from utils.checkpoint import load_checkpoint
+from training.checkpoint import load_checkpoint
 
 IMAGE_FILES = ["{}_mask.png", "{}_overlay.png", "{}_prob.png"]
 VOLUME_FILES = ["{}_mask.nii.gz", "{}_prob.nii.gz", "{}_sheet.png"]

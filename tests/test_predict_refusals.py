@@ -12,7 +12,7 @@ from bad_scans import BAD, grey, save_scan
 from saved_network import save_network
 
 from datasets.image_io import write_png
-from utils.checkpoint import load_checkpoint
+from training.checkpoint import load_checkpoint
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from utils.config_loader import DEFAULT_CONFIG
-from utils.errors import Interrupted, MachineError, UserError
+from utils.errors import Interrupted, MachineError, UserError, explain
 
 EXIT_MACHINE_ERROR = 1
 EXIT_USER_ERROR = 2
@@ -82,8 +82,6 @@ def run_main(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         _end("interrupted", 128 + signal.SIGINT)
     except RuntimeError as error:  # another process may be lost before training begins, too
-        from utils.faults import explain  # brings torch, which prepare.py starts faster without
-
         explanation = explain(error, Path(), int(os.environ.get("WORLD_SIZE", "1")))
         if explanation is error:
             raise

@@ -9,9 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from utils.config import Config, known_keys
-from utils.errors import UserError
-from utils.suggest import suggestion
-from utils.whole_file import whole_file
+from utils.errors import UserError, suggestion
+from utils.files import whole_file
 from utils.yaml_source import load_yaml, parse_scalar
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"

@@ -5,6 +5,8 @@ from typing import NamedTuple, TypedDict
 
 import torch
 
+_LESION_FRACTION = 0.1  # of the random targets
+
 
 class SegOutput(NamedTuple):
     """What every network returns; all maps are logits at the input's height and width.
@@ -82,3 +84,18 @@ class Batch(TypedDict):
     is_padding: torch.Tensor
     name: list[str]
     patient: list[str]
+
+
+def noise_batch(batch_size: int, height: int, width: int) -> Batch:
+    """Noise as a collated batch of slices, drawn from torch's generator."""
+    shape = (batch_size, 1, height, width)
+    return {
+        "image": torch.randn(shape),
+        "mask": (torch.rand(shape) < _LESION_FRACTION).float(),
+        "edge": (torch.rand(shape) < _LESION_FRACTION).float(),
+        "lung": torch.zeros(shape),
+        "has_lung": torch.zeros(batch_size, dtype=torch.bool),
+        "is_padding": torch.zeros(batch_size, dtype=torch.bool),
+        "name": [f"noise_{index}" for index in range(batch_size)],
+        "patient": ["noise"] * batch_size,
+    }

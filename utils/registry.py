@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from utils.errors import UserError
-from utils.suggest import suggestion
+from utils.errors import UserError, suggestion
 
 T = TypeVar("T")
 _STRICT = partial(TypeAdapter, config=ConfigDict(strict=True))

@@ -8,13 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from datasets.volumes.nifti_header import (
-    GZIP_ERRORS,
-    Header,
-    NiftiFacts,
-    damaged,
-    read_facts,
-)
+from datasets.volumes.nifti_header import GZIP_ERRORS, Header, NiftiFacts, damaged, read_facts
 from datasets.volumes.scratch import no_room, scratch_file
 from datasets.volumes.volume import Volume
 from utils.errors import UserError

@@ -18,7 +18,7 @@ from datasets.volumes.nifti import NiftiVolume
 from datasets.volumes.nifti_header import Header
 from datasets.volumes.scratch import reserve
 from datasets.volumes.volume import Volume
-from utils.whole_file import whole_file
+from utils.files import whole_file
 
 _LEVEL = 1
 _CHUNK = 1 << 20

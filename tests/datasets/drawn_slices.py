@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from datasets.inspection import scan_slices
 from datasets.pairing import find_slices
-from datasets.scan import scan_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from datasets.cache import open_cache
+from datasets.inspection import scan_slices
 from datasets.pairing import SliceFiles, find_slices
-from datasets.scan import scan_slices
 from datasets.stored import read_slice, read_slices
 from tests.datasets.caches import assert_holds, assert_same, kept, open_train
 

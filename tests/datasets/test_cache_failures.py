@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from datasets.cache_file import SliceCache
+from datasets.inspection import scan_slices
 from datasets.pairing import SliceFiles
-from datasets.scan import scan_slices
 from datasets.stored import SliceLook
 from tests.datasets.caches import assert_holds, kept, open_train
 from utils.errors import UserError

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from datasets.batches import OrderedBatches, SeededBatches, create_loader
 from datasets.cache import open_cache
 from datasets.cache_file import DamagedCacheError, SliceCache
-from datasets.loader import OrderedBatches, SeededBatches, create_loader
+from datasets.inspection import scan_slices
 from datasets.pairing import SliceFiles
-from datasets.scan import scan_slices
 from datasets.slices import SliceDataset
 from datasets.stored import read_slice
 from datasets.transforms import Augmentation, SliceTransform

@@ -7,14 +7,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from datasets.loader import (
-    OrderedBatches,
-    SeededBatches,
-    _start_worker,
-    create_loader,
-)
+from datasets.batches import OrderedBatches, SeededBatches, _start_worker, create_loader
+from datasets.inspection import scan_slices
 from datasets.pairing import find_slices
-from datasets.scan import scan_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from datasets.loader import SeededBatches, create_loader
-from datasets.on_device import OnDevice
+from datasets.batches import SeededBatches, create_loader
+from datasets.inspection import scan_slices
 from datasets.pairing import SliceFiles, find_slices
-from datasets.scan import scan_slices
-from datasets.slices import SliceDataset
+from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 from tests.datasets.drawn_slices import STRONGEST
 from utils.contracts import Batch

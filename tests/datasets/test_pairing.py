@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.pairing import (
-    SliceFiles,
-    check_patients,
-    find_slices,
-    resolve_split,
-)
+from datasets.pairing import SliceFiles, check_patients, find_slices, resolve_split
 from utils.errors import UserError
 
 

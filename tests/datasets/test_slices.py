@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from datasets.batches import SliceKey
 from datasets.edges import edge_of_mask
-from datasets.loader import SliceKey
 from datasets.transforms import Augmentation
-from tests.datasets.drawn_slices import (
-    EDGE,
-    LUNG,
-    MASK,
-    grey,
-    open_dataset,
-    write,
-    write_masks,
-)
+from tests.datasets.drawn_slices import EDGE, LUNG, MASK, grey, open_dataset, write, write_masks
 
 KEYS = ["image", "mask", "edge", "lung", "has_lung", "is_padding", "name", "patient"]
 AUGMENTATION = Augmentation(

@@ -17,9 +17,9 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {repository!r})
-from datasets.loader import SeededBatches, create_loader
+from datasets.batches import SeededBatches, create_loader
 from datasets.pairing import find_slices
-from datasets.scan import scan_slices
+from datasets.inspection import scan_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import SliceTransform
 

@@ -13,7 +13,7 @@ import torch
 from tests.faults.comparison import read, unequal
 from tests.faults.outcome import Outcome, finish, unclean
 from tests.faults.training import Bench, Run
-from utils.checkpoint import load_checkpoint, load_latest_checkpoint, save_checkpoint
+from training.checkpoint import load_checkpoint, load_latest_checkpoint, save_checkpoint
 from utils.errors import UserError
 
 

@@ -9,7 +9,7 @@ from tests.faults.comparison import read
 from tests.faults.damage import stop_in_the_middle
 from tests.faults.outcome import Outcome, finish, unclean
 from tests.faults.training import Bench
-from utils.checkpoint import load_checkpoint, save_checkpoint
+from training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def resume_with_nan(bench: Bench, dice: random.Random, count: int) -> Iterator[Outcome]:

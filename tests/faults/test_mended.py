@@ -11,11 +11,11 @@ import torch
 from torch.utils.tensorboard import summary
 
 from tests.faults.comparison import curves
-from utils.checkpoint import load_checkpoint, save_checkpoint
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.run_folder import RunFolder, open_run_folder
+from training.tensorboard import EventFile
 from utils.config_loader import load_config, save_config
 from utils.errors import UserError
-from utils.event_file import EventFile
-from utils.run_folder import RunFolder, open_run_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

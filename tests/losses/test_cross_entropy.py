@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from losses.cross_entropy import CrossEntropyLoss, bce_loss
-from tests.utils.job import run_in_processes
+from tests.training.job import run_in_processes
 from utils.contracts import SegOutput
 from utils.errors import UserError
 

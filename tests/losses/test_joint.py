@@ -3,8 +3,8 @@ import torch
 
 from losses import create_loss, dice_loss
 from models import create_model
+from training.builders import check_heads
 from utils.contracts import SegOutput
-from utils.engine import check_heads
 from utils.errors import UserError
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from losses.dice import dice_loss
-from tests.utils.job import run_in_processes
+from tests.training.job import run_in_processes
 
 _SHARES = ((0, 3), (3, 3))  # of three slices: all to one process, none to the other
 

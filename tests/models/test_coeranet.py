@@ -8,7 +8,7 @@ from torchvision.models import get_model
 
 from losses.coeranet import CoERANetLoss
 from models.coeranet import TRUNKS, CoERANet, RegionFusionAttention
-from models.resize import resize_aligned
+from models.parts.resize import resize_aligned
 from utils.contracts import Batch
 from utils.errors import UserError
 

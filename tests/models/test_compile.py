@@ -7,8 +7,8 @@ import torch
 from small_networks import build, fitting, oblong, settle, slices
 from torch import Tensor, nn
 
+from benchmark.step_variants import missing_compiler
 from models import list_models
-from utils.benchmark.step_variants import missing_compiler
 
 pytestmark = [
     pytest.mark.slow,

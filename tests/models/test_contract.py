@@ -10,8 +10,8 @@ from small_networks import build, fitting, oblong, own_loss, settle, slices
 from torch import Tensor, nn
 
 from models import create_model, list_models
-from models.checks import fitting_size
-from utils.allocator import keep_freed_memory
+from models.parts.checks import fitting_size
+from training.runtime import keep_freed_memory
 from utils.errors import UserError
 
 # Networks that ONNX cannot express, and why.

@@ -15,8 +15,8 @@ from torch import nn
 from torchvision.models.mobilenetv2 import InvertedResidual
 
 from losses.cross_entropy import CrossEntropyLoss
-from models.backbones import XceptionBackbone
 from models.deeplabv3plus import DeepLabV3Plus
+from models.parts.backbones import XceptionBackbone
 from utils.errors import UserError
 
 

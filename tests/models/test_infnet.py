@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from fingerprint import FINGERPRINTS, assert_matches, image, num_parameters, prepare
 from torchvision.models import vgg16
 
-from losses.inf_net import InfNetLoss
+from losses.infnet import InfNetLoss
 from models.infnet import InfNet
 from models.unet import UNet
 from utils.errors import UserError

@@ -11,11 +11,7 @@ import pytest
 from dicom_files import CORONAL, at, write_series
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import (
-    EnhancedCTImageStorage,
-    JPEG2000Lossless,
-    JPEGLosslessSV1,
-)  # fmt: skip
+from pydicom.uid import EnhancedCTImageStorage, JPEG2000Lossless, JPEGLosslessSV1
 
 from datasets.volumes import find_series, open_series
 from utils.errors import UserError

@@ -1,0 +1,122 @@
+"""What each network is and costs: size and arithmetic without computing, time, memory."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmark.step_cost import MACHINE_ERRORS, TimedStep, Variant, count_flops, describe_failure
+from benchmark.step_variants import try_variant
+from benchmark.zoo.sources import SOURCES
+from training.builders import OWN_LOSS, build_loss, build_network
+from utils.config import Config
+from utils.config_loader import load_config
+from utils.contracts import SegOutput
+from utils.progress import Progress
+
+REFERENCE = "unet"  # which the others are timed against
+
+Row = dict[str, Any]
+
+
+class Entry:
+    """A network of the table, as long as nothing is computed with it.
+
+    Args:
+        name: Of models.MODELS.
+        size: Side of the slices in px.
+        batch_size: Slices per step.
+        overrides: 'training.*=value' pairs.
+
+    Raises:
+        UserError: The network does not take this size, or a pair is wrong.
+    """
+
+    def __init__(self, name: str, size: int, batch_size: int, overrides: Sequence[str]) -> None:
+        own = {
+            "model.name": name,
+            "loss.function": OWN_LOSS,
+            "data.image_size": size,
+            "training.batch_size": batch_size,
+        }
+        pairs = [f"{key}={value}" for key, value in own.items()]
+        self.name, self.size = name, size
+        self.config: Config = load_config(overrides=[*overrides, *pairs])
+        with torch.device("meta"):
+            # Some libraries make a part of their networks on the CPU all the same.
+            self._network = build_network(self.config).to("meta")
+        self.loss: nn.Module = build_loss(self.config, self._network)
+
+    def describe(self) -> Row:
+        """Parameters, arithmetic, outputs, loss, source."""
+        image = torch.empty(1, 1, self.size, self.size, device="meta")
+        network = self._network.eval()
+        with torch.no_grad():
+            gflop = count_flops(lambda: network(image)) / 1e9
+            output = network(image)
+        return {
+            "name": self.name,
+            **SOURCES[self.name]._asdict(),
+            "num_parameters": sum(p.numel() for p in network.parameters()),
+            "gflop_forward": gflop,
+            "outputs": describe_outputs(output),
+            "own_loss": network.own_loss,
+        }
+
+    def peak_memory(self, variant: Variant) -> Row:
+        """Peak memory of a few steps in a fresh process, or a note why there is none."""
+        return try_variant(self.config, self.loss, variant, torch.get_num_threads())
+
+    def step(self, variant: Variant) -> TimedStep:
+        """Its training step, warm."""
+        step = TimedStep(self.config, self.loss, variant)
+        step.warm_up()
+        return step
+
+
+def describe_outputs(output: SegOutput) -> str:
+    """Such as: mask, 2 edge, 3 semantic."""
+    sides = {"edge": len(output.edge), "semantic": len(output.semantic)}
+    parts = ["mask", *(f"{count} {kind}" for kind, count in sides.items() if count)]
+    return ", ".join([*parts, *(["lung"] if output.lung is not None else [])])
+
+
+def measure(
+    entries: Sequence[Entry], reference: Entry, variant: Variant, num_rounds: int
+) -> list[Row]:
+    """Peak memory and time of the training step, entry by entry.
+
+    Each network takes turns with the reference, so that other work on the machine hits both alike,
+    and no more than two networks are in memory.
+
+    Args:
+        entries: The networks.
+        reference: What they are compared with.
+        variant: Device, precision, memory format.
+        num_rounds: Timed rounds, after the warm-up.
+    """
+    # Memory first: a process inherits the peak of the one that starts it.
+    rows = [entry.peak_memory(variant) for entry in Progress(entries, "peak memory")]
+    standard = reference.step(variant)
+    for entry, row in zip(Progress(entries, "time"), rows, strict=True):
+        if "note" not in row:
+            try:
+                step = standard if entry.name == reference.name else entry.step(variant)
+                row |= _compare(step, standard, num_rounds)
+            except MACHINE_ERRORS as error:
+                row["note"] = describe_failure(error)
+    return rows
+
+
+def _compare(step: TimedStep, standard: TimedStep, num_rounds: int) -> Row:
+    """Seconds of two steps in turns."""
+    pairs = [(step.run(), standard.run()) for _ in range(num_rounds)]
+    seconds = median(own for own, _ in pairs)
+    is_standard = step is standard
+    return {
+        "milliseconds_median": 1e3 * seconds,
+        "images_per_second": len(step.batch["name"]) / seconds,
+        "speed_ratio_to_unet": 1.0 if is_standard else median(std / own for own, std in pairs),
+    }

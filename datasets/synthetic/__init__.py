@@ -1,0 +1,1 @@
+"""A generator of synthetic chest CT: bodies, vessels, lesions, and the scanner that sees them."""

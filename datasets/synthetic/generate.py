@@ -1,0 +1,171 @@
+"""A synthetic set of chest CT slices with COVID-19 lesions: made in memory, or written to disk.
+
+It serves where no patient data may be had: quick starts, tests, demonstrations. Anatomy, lesions
+and vessels are drawn by the modules phantom, lesions and vessels; here they are scanned (blur,
+noise, sharp kernel, window) and written. The ranges were tuned by eye and by these figures of
+`python -m preparation.overview.statistics`: percentiles 5 25 50 75 95 or a mean, averaged over the
+slices (areas: percentiles over slices with a lesion); 60 synthetic patients of 20 slices, 256 px,
+seed 0.
+
+    figure                        | synthetic (1200 slices)      | Coronacases, 6 patients (431)
+    without lesion, %             | 25                           | 22
+    lesion area, px               | 51 215.5 605.5 1336 3849     | 42.2 280 661.5 1170 3705
+    image grey                    | 41.2 43.1 68 206.3 236.7     | 41.2 43.2 64.7 211.6 234.1
+    body area, % of image         | 38                           | 38.3
+    body centre x, y / %          | 50.2 44.8                    | 49.6 45.6
+    lung area, % of image         | 15.8                         | 15.2
+    components per slice          | 2.1                          | 3.5
+    lung noise std                | 9.3                          | 9.7
+    lung grey                     | 54.5 65.9 74.7 87.1 149.1    | 55.4 63.8 71.3 84.5 161.6
+    lesion grey                   | 88.3 112 135.1 163.4 206.7   | 79.7 105.8 130.7 156.8 191.1
+    lesion - lung median          | 60.4                         | 59.4
+    lesion texture std            | 22.4                         | 23.4
+    lesion grey std               | 36.8                         | 35.3
+    slope on lesion border / px   | 14.8                         | 12.5
+
+Unlike real scans: organs are nearly uniform, vessels are straight pieces, the couch has two shapes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets.card import DataCard, SourceFacts
+from datasets.data_folder import DataFolderWriter, DataSlice, FolderSummary
+from datasets.intensity import LUNG_WINDOW
+from datasets.manifest import SPLITS
+from datasets.synthetic.lesions import Disease, make_disease, paint_lesions
+from datasets.synthetic.phantom import Textures, render_layers
+from datasets.synthetic.scanner import Scanner
+from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame, make_anatomy
+from datasets.synthetic.vessels import VesselTree, make_vessels
+from utils.errors import UserError
+from utils.files import whole_folder
+
+FIELD_OF_VIEW_MM = 370.0  # common for an adult chest
+LABELS = {1: "ground-glass opacity", 2: "consolidation", 3: "pleural effusion"}
+_FACTS = SourceFacts("synthetic", "Synthetic chest CT", "that of this project", "this project")
+
+
+class SyntheticSlice(NamedTuple):
+    """One axial slice.
+
+    Attributes:
+        image: (H, W) uint8, LUNG_WINDOW mapped to 0..255.
+        label: (H, W) uint8, 0 background, 1 ground-glass, 2 consolidation, 3 pleural effusion.
+        lung: (H, W) uint8, 0/255, both lungs including the lesions inside them, without effusion.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    lung: np.ndarray
+
+
+class _Patient(NamedTuple):
+    frame: Frame
+    anatomy: Anatomy
+    tree: VesselTree
+    textures: Textures
+    disease: Disease
+    scanner: Scanner
+
+
+def _make_patient(rng: np.random.Generator, image_size: int, min_severity: float) -> _Patient:
+    offset = 38 * (rng.random() < 0.15)  # some patients lie low in the field of view
+    center = (128 + rng.normal(0, 3), np.clip(rng.normal(99, 6), 87, 112) + offset)
+    frame = Frame.make(image_size, np.clip(rng.normal(1.03, 0.05), 0.9, 1.12), center)
+    anatomy = make_anatomy(rng)
+    scanner = Scanner.make(rng)
+    tree = make_vessels(rng, anatomy)
+    disease = make_disease(rng, anatomy, min_severity)
+    return _Patient(frame, anatomy, tree, Textures.make(rng, image_size), disease, scanner)
+
+
+def generate_patient(
+    *,
+    seed: int,
+    patient: int,
+    num_slices: int,
+    image_size: int = 256,
+    min_severity: float = 0.0,
+) -> list[SyntheticSlice]:
+    """Slices of one patient from apex to base; a function of its arguments alone.
+
+    Args:
+        seed: Seed of the whole set.
+        patient: Number of the patient in the set.
+        num_slices: Evenly spaced slices over the height of the lungs.
+        image_size: Height and width, px.
+        min_severity: Least severity of disease, 0 to 1; 0 matches the real set below.
+    """
+    rng = np.random.default_rng([seed, patient])
+    person = _make_patient(rng, image_size, min_severity)
+    top, bottom = rng.uniform(0.0, 0.12), rng.uniform(0.92, 1.0)
+    slices = []
+    for z in np.linspace(top, bottom, num_slices) * LUNG_HEIGHT:
+        parts = (person.frame, person.anatomy, person.tree, person.textures)
+        layers = render_layers(*parts, z, rng)
+        label, lung = paint_lesions(person.frame, person.disease, person.textures, layers, z)
+        image = person.scanner.scan(person.frame, person.textures, layers, rng)
+        slices.append(SyntheticSlice(image, label, lung.astype(np.uint8) * 255))
+    return slices
+
+
+def _data_slices(name: str, slices: list[SyntheticSlice]) -> Iterator[DataSlice]:
+    """One patient's slices as a data folder takes them."""
+    for index, item in enumerate(slices):
+        side = FIELD_OF_VIEW_MM / item.image.shape[1]
+        yield DataSlice(
+            f"{name}_z{index:03d}", name, name, "synthetic", index,
+            item.image, item.label, item.lung, spacing=(side, side),
+        )  # fmt: skip
+
+
+def write_synthetic_set(
+    root: Path,
+    *,
+    num_patients: dict[str, int],
+    num_slices: int,
+    image_size: int,
+    seed: int,
+    min_severity: float = 0.0,
+    progress: Callable[[Iterable], Iterable] | None = None,
+) -> FolderSummary:
+    """Write <root>/<split>/{image,mask,label,lung}/<patient>_z<NNN>.png and <root>/manifest.csv.
+
+    All is written beside `root` under a temporary name and renamed at the end, so a set which was
+    interrupted never looks like a whole one.
+
+    Args:
+        root: Folder to make; must not exist, or be empty.
+        num_patients: Patients per split; patients are numbered on from train over val to test.
+        num_slices: Slices per patient.
+        image_size: Height and width, px.
+        seed: Same seed, same bytes.
+        min_severity: See generate_patient.
+        progress: Wraps the iterable over patients, such as `tqdm.tqdm`.
+
+    Raises:
+        UserError: `root` is not empty, or a split is unknown.
+    """
+    unknown = sorted(set(num_patients) - set(SPLITS))
+    if unknown:
+        raise UserError(f"unknown split {unknown[0]!r}: choose from {', '.join(SPLITS)}")
+    jobs: Iterable = [split for split in SPLITS for _ in range(num_patients.get(split, 0))]
+    splits = {}
+    with whole_folder(Path(root)) as partial:
+        writer = DataFolderWriter(partial)
+        for number, split in enumerate(progress(jobs) if progress else jobs, 1):
+            slices = generate_patient(
+                seed=seed,
+                patient=number,
+                num_slices=num_slices,
+                image_size=image_size,
+                min_severity=min_severity,
+            )
+            for item in _data_slices(f"synthetic_{number:04d}", slices):
+                writer.add(item)
+                splits[item.name] = split
+        return writer.finish(splits, DataCard((_FACTS,), LUNG_WINDOW, 8, LABELS))

@@ -1,0 +1,180 @@
+"""Synthetic COVID-19 lesions in HU: ground-glass, consolidation and pleural effusion.
+
+A lesion is an ellipsoid whose border is broken up by noise that drifts slowly with depth, so it
+spans several slices. Mostly bilateral, subpleural and in the dependent lung, and effusion in about
+one patient of twenty: Shi et al., Lancet Infect Dis 2020, doi:10.1016/S1473-3099(20)30086-4.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from datasets.synthetic.phantom import Layers, Textures
+from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
+
+GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
+GROUND_GLASS_HU = (-600.0, -330.0)  # vessels stay visible below about -300 HU
+CONSOLIDATION_HU = (-220.0, 10.0)  # solid is 0..60 HU; air left in it and blur lower the mean
+EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
+EFFUSION_RATE = 0.05
+MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
+OUTLINE_COVERAGE = 0.42  # how much of a pixel is lesion where annotators draw the outline
+MIN_LESION_PX = 24  # at 256 px; a smaller spot is not told from a vessel
+HEALTHY_RATE = 0.03  # patients without any lesion, so that some cases ask for an empty answer
+
+
+@dataclass(frozen=True)
+class Disease:
+    """Lesions of one patient."""
+
+    blobs: np.ndarray  # (n, 8): x, y, z, radii along and across the pleura and in depth, angle, HU
+    solid: float  # 0..1: how much of a lesion is consolidated
+    roughness: float  # 0..1: how strongly noise breaks up the border
+    grain: float  # HU of the texture inside lesions
+    effusion: np.ndarray  # (2,) fluid depth in units at the base of the left and right lung
+
+
+def _place(
+    rng: np.random.Generator, anatomy: Anatomy, side: int, z: float
+) -> tuple[float, float, float]:
+    """A centre near the pleura and the angle of the pleura there; the back is favoured."""
+    contour = anatomy.lung_contour(side, z)
+    weight = np.where(contour[:, 1] > 0, 5.0, 1.0) * (np.abs(contour[:, 0]) > 22)
+    index = rng.choice(len(contour), p=weight / weight.sum())
+    point, center = contour[index], contour.mean(0)
+    inward = rng.beta(1.1, 3.0) * 0.8
+    tangent = contour[(index + 3) % 96] - contour[index - 3]
+    x, y = point + (center - point) * inward
+    return x, y, np.arctan2(tangent[1], tangent[0])
+
+
+def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float = 0.0) -> Disease:
+    """Draw severity, places, sizes and densities of one patient's lesions.
+
+    Args:
+        rng: The patient's numbers.
+        anatomy: Where there is lung.
+        min_severity: Least severity, 0 to 1; with severity lesions grow in number and size.
+    """
+    severity = min_severity + (1 - min_severity) * rng.beta(1.2, 2.8)
+    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(9 + 30 * severity)
+    focus = rng.uniform(0.4, 0.7)
+    base_hu = rng.uniform(*GROUND_GLASS_HU)
+    one_sided = rng.random() < 0.15
+    first_side = rng.integers(2)
+    blobs = []
+    for _ in range(count):
+        side = first_side if one_sided else rng.integers(2)
+        z = np.clip(rng.normal(focus, 0.27 + 0.08 * severity), 0.02, 0.98) * LUNG_HEIGHT
+        size = np.exp(rng.normal(1.85 + 0.92 * severity, 0.5))
+        size *= 0.45 if rng.random() < 0.35 else 1.0  # crumbs around the main lesions
+        x, y, angle = _place(rng, anatomy, side, z)
+        along, across, deep = size * np.exp(rng.normal((0.4, -0.05, 0.55), 0.25))
+        blobs.append((x, y, z, along, across, deep, angle, base_hu + rng.normal(0, 75)))
+    effusion = np.zeros(2)
+    if rng.random() < EFFUSION_RATE:
+        effusion[:] = rng.uniform(4, 20, 2) * (rng.random(2) < 0.7)
+    return Disease(
+        blobs=np.array(blobs, np.float32).reshape(-1, 8),
+        solid=rng.beta(1.0, 3.3),
+        roughness=rng.uniform(0.3, 0.6),
+        grain=rng.uniform(65, 150),
+        effusion=effusion,
+    )
+
+
+def _blob_field(frame: Frame, disease: Disease, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """Union of the ellipsoids: 1 at a centre, 0 on the border; and the HU of the winning one."""
+    field = np.full((frame.size, frame.size), -1.0, np.float32)
+    value = np.full_like(field, -600.0)
+    for x, y, depth, along, across, deep, angle, hu in disease.blobs:
+        rise = 1 - ((z - depth) / deep) ** 2
+        if rise < -0.6:
+            continue
+        reach = 1.5 * max(along, across)
+        low, high = frame.fixed(np.array([(x - reach, y - reach), (x + reach, y + reach)])) // 16
+        low, high = np.clip(low, 0, frame.size), np.clip(high + 1, 0, frame.size)
+        box = np.s_[low[1] : high[1], low[0] : high[0]]
+        dx, dy = frame.x[box] - x, frame.y[box] - y
+        cos, sin = np.cos(angle), np.sin(angle)
+        own = rise - ((dx * cos + dy * sin) / along) ** 2 - ((dy * cos - dx * sin) / across) ** 2
+        won = own > field[box]
+        field[box][won] = own[won]
+        value[box][won] = hu
+    return field, value
+
+
+def _paint_parenchyma(
+    frame: Frame, disease: Disease, textures: Textures, layers: Layers, z: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend ground-glass and consolidation into `layers.lung_hu`; return both coverages."""
+    field, value = _blob_field(frame, disease, z)
+    if field.max() < -0.5:
+        empty = np.zeros_like(field)
+        return empty, empty
+    size = frame.size
+    coarse = textures.drifting("coarse", z, 9, size)
+    medium = textures.drifting("medium", z, 5, size)
+    fine = textures.fine[:size, :size]
+    rough = disease.roughness * (0.55 * coarse + 0.35 * medium + 0.15 * fine)
+    glass = np.clip((field + np.maximum(rough, -0.9)) / 0.75 + 0.1, 0, 1) * (field > -0.7)
+    core = field - 1.2 + 1.2 * disease.solid + 0.35 * medium + 0.25 * coarse + 0.2 * fine
+    solid = np.clip(core / 0.45, 0, 1) * glass
+    tissue = value + disease.grain * (fine + 0.45 * medium)
+    dense = np.mean(CONSOLIDATION_HU) + 45 * medium + 0.4 * disease.grain * fine
+    tissue += solid * (dense - tissue)
+    hu = layers.lung_hu
+    target = np.maximum(tissue, hu + 40)  # a lesion adds density: vessels keep theirs
+    target += layers.airway * (-850 - target)  # air bronchogram
+    hu += glass * (target - hu)
+    return glass, solid
+
+
+def _paint_effusion(frame: Frame, disease: Disease, layers: Layers, z: float) -> np.ndarray:
+    """Fluid between lung and posterior chest wall; returns its mask and takes it off the lung."""
+    height = disease.effusion * np.clip((z / LUNG_HEIGHT - 0.35) / 0.5, 0, 1)
+    if height.max() < MIN_EFFUSION:
+        return np.zeros((frame.size, frame.size), bool)
+    depth = np.where(frame.x < 0, height[0], height[1])
+    back = np.where(layers.lung > 0.5, frame.y, -99).max(0, keepdims=True)
+    # The crescent: deepest at the back, and following the chest wall to its sides.
+    inside = (layers.pleura > 127).astype(np.uint8)
+    wall = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / frame.scale
+    reach = depth * np.clip((frame.y - 5) / 45, 0, 1)
+    fluid = (layers.lung > 0.5) & ((wall < 0.6 * reach) | (frame.y > back - 0.5 * reach))
+    fluid &= (frame.y > 12) & ((np.abs(frame.x) > 30) | (frame.y > 35)) & (depth > MIN_EFFUSION)
+    spread = cv2.dilate(fluid.astype(np.float32), np.ones((3, 3)))  # no dark seam at the wall
+    cover = cv2.GaussianBlur(spread, (0, 0), 0.7 * frame.size / 256)
+    layers.lung_hu += cover * (EFFUSION_HU - layers.lung_hu)
+    return fluid
+
+
+def _without_crumbs(outline: np.ndarray, least: float) -> np.ndarray:
+    """The outline without components of fewer px, which annotators pass over."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(outline.astype(np.uint8))
+    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    kept[0] = False
+    return kept[parts]
+
+
+def paint_lesions(
+    frame: Frame, disease: Disease, textures: Textures, layers: Layers, z: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint all lesions of the slice at depth z into `layers.lung_hu`.
+
+    Returns:
+        label (H, W) uint8 with the classes of this module, and lung (H, W) bool without effusion.
+    """
+    glass, solid = _paint_parenchyma(frame, disease, textures, layers, z)
+    fluid = _paint_effusion(frame, disease, layers, z)
+    lung = (layers.lung > 0.5) & ~fluid
+    # Annotators draw one generous smooth outline around patchy disease.
+    sigma = 1.6 * frame.size / 256
+    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > OUTLINE_COVERAGE
+    outline = _without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
+    dense = cv2.GaussianBlur(solid, (0, 0), sigma) > 0.5
+    label = np.where(outline, np.uint8(GROUND_GLASS), np.uint8(0))
+    label[outline & dense] = CONSOLIDATION
+    label[fluid] = EFFUSION
+    return label, lung

@@ -1,0 +1,174 @@
+"""The files of an evaluation: scores, rows, curves, charts, maps and the report."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from evaluation.cases import Case
+from evaluation.paper_figures import save_figures
+from evaluation.report import CaseViews, Chart, Column, Report, write_report
+from evaluation.scoring import Evaluation, Viewer
+from evaluation.tables import conventions, score_tables
+from figures.charts import figure_to_svg
+from figures.scores import draw_dice_by_area, draw_dice_histogram, draw_threshold_curves
+from metrics.columns import METRICS
+from metrics.meter import ScoredCase
+from metrics.protocols import PROTOCOLS
+from metrics.stretch import as_saved
+from metrics.threshold_counts import NUM_THRESHOLDS
+from utils.errors import UserError
+from utils.files import write_json, write_rows
+
+_SCORES, _CASES, _CURVES = "metrics.json", "per_case.csv", "curves.csv"
+_CAPTIONS = {
+    "threshold_curves": "Means over the slices where a pixel counts as lesion from a threshold on.",
+    "dice_histogram": "How many slices with lesion have which Dice.",
+    "dice_by_area": "Dice of the slices with lesion against the area of their lesion.",
+}
+
+
+class EvaluationFiles:
+    """Where an evaluation is kept, and how it is written.
+
+    Args:
+        out: Folder of all files.
+        saves_maps: Whether every map is written as it was scored, as 8-bit PNG in <out>/maps.
+    """
+
+    def __init__(self, out: Path, *, saves_maps: bool = False) -> None:
+        self.out, self.saves_maps = out, saves_maps
+        self._views: CaseViews | None = None
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the pictures."""
+        return self.out / "figures"
+
+    @property
+    def maps(self) -> Path:
+        """Folder of the maps."""
+        return self.out / "maps"
+
+    @contextmanager
+    def errors_named(self) -> Iterator[None]:
+        """Turn an error of the disk into one that names the folder.
+
+        Raises:
+            UserError: A file or folder cannot be written.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"--out {self.out}: cannot be written ({error.strerror})") from error
+
+    @contextmanager
+    def open(self) -> Iterator[list[Viewer]]:
+        """Make the folders; what is to see each case that is scored within the block.
+
+        Raises:
+            UserError: A file or folder cannot be written.
+        """
+        with self.errors_named():
+            self.figures.mkdir(parents=True, exist_ok=True)
+            if self.saves_maps:
+                self.maps.mkdir(exist_ok=True)
+            with CaseViews(self.out) as self._views:
+                yield [self._add_view, self._save_map] if self.saves_maps else [self._add_view]
+
+    def _add_view(self, case: Case, scored: ScoredCase) -> None:
+        self._views.add(case.name, case.image, case.target, scored.pred)
+
+    def _save_map(self, case: Case, scored: ScoredCase) -> None:
+        """Write a map; 255 is probability 1."""
+        levels = np.rint(255 * as_saved(scored.prob)).astype(np.uint8)
+        (self.maps / f"{case.name}.png").write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+
+    def write(self, evaluation: Evaluation, summary: Mapping[str, Any], config: str) -> None:
+        """Write all files, the scores last; within the block of `open`.
+
+        Args:
+            evaluation: Of the cases that were seen.
+            summary: The evaluation's, with the origin of the maps.
+            config: Settings as YAML.
+        """
+        charts = draw_charts(evaluation)
+        save_figures(self.figures, {f"{name}.png": figure for name, figure in charts.items()})
+        page = build_report(evaluation, summary, config, charts)
+        write_report(self.out / "report.html", page, self._views)
+        write_rows(self.out / _CURVES, _curve_rows(evaluation))
+        write_rows(self.out / _CASES, _ordered_rows(evaluation))
+        write_json(self.out / _SCORES, summary)
+
+
+def draw_charts(evaluation: Evaluation) -> dict[str, Figure]:
+    """Threshold curves, histogram of Dice and Dice by lesion area, by file name."""
+    rows, meter = evaluation.meter.rows, evaluation.meter
+    curves = {key: evaluation.curves[key] for key in ("dice", "sensitivity", "precision")}
+    dice, area = (np.array([row[key] for row in rows], float) for key in ("dice", "lesion_px"))
+    return {
+        "threshold_curves": draw_threshold_curves(curves, meter.threshold),
+        "dice_histogram": draw_dice_histogram(dice, area),
+        "dice_by_area": draw_dice_by_area(dice, area),
+    }
+
+
+def build_report(
+    evaluation: Evaluation, summary: Mapping[str, Any], config: str, charts: Mapping[str, Figure]
+) -> Report:
+    """The content of report.html; arguments as EvaluationFiles.write."""
+    protocol = PROTOCOLS[summary["protocol"]]
+    origin = summary.get("checkpoint") or summary["maps"]
+    epoch = [f"epoch {summary['epoch']}"] if "epoch" in summary else []
+    subtitle = [origin, *epoch, f"split {summary['split']}", f"protocol {protocol.name}"]
+    return Report(
+        title=f"{summary['run']} on {summary['data_set']}",
+        subtitle=", ".join(subtitle),
+        tables=score_tables(summary),
+        conventions=[*conventions(summary), *protocol.notes],
+        charts=[
+            Chart(name.replace("_", " ").capitalize(), figure_to_svg(figure), _CAPTIONS[name])
+            for name, figure in charts.items()
+        ],
+        columns=_columns(evaluation, summary),
+        rows=evaluation.meter.rows,
+        config=config,
+        run_info=json.dumps(summary["run_info"], indent=2),
+        files={name: name for name in (_SCORES, _CASES, _CURVES)},
+    )
+
+
+def _columns(evaluation: Evaluation, summary: Mapping[str, Any]) -> Sequence[Column]:
+    """Name, patient where known, the protocol's metrics, areas."""
+    heads = {"name": "Case", "patient": "Patient"}
+    if summary["interval_unit"] != "patient":
+        del heads["patient"]  # not known
+    unit = summary.get("distance_unit", "px")
+    columns = [Column(key, head) for key, head in heads.items()]
+    for key in evaluation.meter.keys:
+        metric = METRICS[key]
+        if metric.unit == "distance":
+            columns.append(Column(key, f"{metric.head} {unit}", digits=1))
+        else:
+            digits = 2 if metric.is_better == "lower" else 1  # an error of 0.4 % says little
+            columns.append(Column(key, metric.head, percent=True, digits=digits))
+    return [*columns, Column("lesion_px", "Lesion px"), Column("pred_px", "Predicted px")]
+
+
+def _curve_rows(evaluation: Evaluation) -> list[dict[str, float]]:
+    """The mean curves, a row per threshold."""
+    curves = {"threshold": np.arange(NUM_THRESHOLDS) / (NUM_THRESHOLDS - 1)} | evaluation.curves
+    points = zip(*curves.values(), strict=True)
+    return [dict(zip(curves, map(float, point), strict=True)) for point in points]
+
+
+def _ordered_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The meter's rows, the protocol's own metrics first."""
+    first = ("name", "patient", *evaluation.meter.keys)
+    # The union keeps the place of what stands first.
+    return [{key: row[key] for key in first} | row for row in evaluation.meter.rows]

@@ -1,0 +1,115 @@
+"""Predicted maps and masks that lie in two folders as image files, to be scored as cases."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from datasets.image_io import IMAGE_SUFFIXES, read_gray
+from datasets.inspection import MaskEncoding, recognise_masks
+from datasets.manifest import patient_of_stem
+from datasets.pairing import images_by_stem
+from evaluation.cases import Case
+from utils.errors import UserError
+
+_MAX_LISTED = 5
+
+
+class MapPairs(NamedTuple):
+    """Maps and masks of equal stem, sorted by it; and how the masks are written."""
+
+    maps: list[Path]
+    masks: list[Path]
+    encoding: MaskEncoding
+
+
+def find_map_pairs(maps: Path, masks: Path, lesion_values: Sequence[int] | None = None) -> MapPairs:
+    """Pair two folders by file stem and look at every mask.
+
+    Args:
+        maps: Folder of predicted maps, 8-bit grey images.
+        masks: Folder of masks.
+        lesion_values: Grey values that mean lesion; None recognises 0/1 and 0/255.
+
+    Raises:
+        UserError: No such folder, no images, a file without its pair, or a mask that is not
+            binary; names the files.
+    """
+    for option, folder in (("--maps", maps), ("--masks", masks)):
+        if not folder.is_dir():
+            raise UserError(f"{option} {folder}: no such folder")
+    by_stem = images_by_stem(maps), images_by_stem(masks)
+    if not any(by_stem):
+        raise UserError(f"--maps {maps}: no images ({', '.join(IMAGE_SUFFIXES)})")
+    lone = sorted(by_stem[0].keys() ^ by_stem[1].keys())
+    if lone:
+        listed = ", ".join(
+            f"{stem} (no {'mask' if stem in by_stem[0] else 'map'})" for stem in lone[:_MAX_LISTED]
+        )
+        more = f" and {len(lone) - _MAX_LISTED} more" if len(lone) > _MAX_LISTED else ""
+        raise UserError(f"--maps {maps}, --masks {masks}: files without a pair: {listed}{more}")
+    stems = sorted(by_stem[0])
+    map_paths, mask_paths = ([found[stem] for stem in stems] for found in by_stem)
+    with ThreadPoolExecutor() as pool:
+        values = list(pool.map(_mask_values, mask_paths))
+    return MapPairs(map_paths, mask_paths, recognise_masks(mask_paths, values, lesion_values))
+
+
+def _mask_values(path: Path) -> frozenset[int]:
+    return frozenset(np.unique(read_gray(path)).tolist())
+
+
+class FolderCases:
+    """The pairs as cases; the map itself is the picture.
+
+    Args:
+        pairs: From find_map_pairs.
+        resize: Whether a map of another size than its mask is resized to it, as Inf-Net's
+            evaluation does (bicubic, on the 256 grey levels); else it is refused.
+    """
+
+    has_spacing = False
+
+    def __init__(self, pairs: MapPairs, *, resize: bool) -> None:
+        self.pairs, self.resize = pairs, resize
+
+    def __len__(self) -> int:
+        return len(self.pairs.maps)
+
+    def cases(self, indices: Sequence[int] | None = None) -> Iterator[Case]:
+        """Read the pairs one by one; all of them, or those of the indices.
+
+        Raises:
+            UserError: A map is damaged, not 8-bit, or of another size.
+        """
+        for index in range(len(self)) if indices is None else indices:
+            path = self.pairs.maps[index]
+            target = np.isin(read_gray(self.pairs.masks[index]), self.pairs.encoding.lesion_values)
+            levels = self._levels(path, target.shape)
+            prob = levels / 255  # float64: the infnet protocol's thresholds are multiples of 1/255
+            yield Case(path.stem, patient_of_stem(path.stem), levels, prob, target, None)
+
+    def _levels(self, path: Path, size: tuple[int, int]) -> np.ndarray:
+        """The 8-bit map of a file at the mask's size."""
+        levels = read_gray(path)
+        if levels.max() > 255:
+            raise UserError(
+                f"{path}: values up to {levels.max()}; store probabilities as 0 to 255, 8 bits"
+            )
+        if levels.shape != size and not self.resize:
+            raise UserError(
+                f"{path}: {levels.shape[0]} x {levels.shape[1]} px, but its mask has "
+                f"{size[0]} x {size[1]} px; store both at one size (--protocol infnet resizes maps)"
+            )
+        return levels if levels.shape == size else _resize_levels(levels, size)
+
+
+def _resize_levels(levels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Grey levels at another size: bicubic with antialiasing, rounded to levels again."""
+    image = torch.from_numpy(levels.astype(np.uint8))[None, None]
+    resized = F.interpolate(image, size, mode="bicubic", antialias=True, align_corners=False)
+    return resized[0, 0].numpy()

@@ -1,0 +1,193 @@
+"""The paper's figures as files, of one run or of several: cases predicted, drawn and written."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from datasets.batches import SliceKey, create_loader
+from figures.paper import (
+    LOGIT_MAPS,
+    Prediction,
+    ShownCase,
+    SideMap,
+    draw_figure_6,
+    draw_figure_7,
+    draw_figure_8,
+)
+from figures.side_outputs import list_side_outputs
+from training.data import Split, build_dataset
+from training.prediction import check_prediction, predict, resize_prob
+from training.runtime import Runtime
+from training.trained_run import TrainedRun
+from utils.config import Config
+from utils.contracts import Batch, SegOutput
+
+DPI = 300
+_NEEDED = {7: "side outputs", 8: "attention fusion, whose maps it shows"}
+
+
+def pick_by_area(areas: Sequence[float], count: int) -> list[int]:
+    """Cases with lesion from small to large, evenly spread over the order by lesion area.
+
+    Args:
+        areas: Of every case, 0 without lesion.
+        count: How many; fewer where there are fewer with lesion.
+
+    Returns:
+        Indices; of any cases where none has a lesion.
+    """
+    order = [i for i, area in enumerate(areas) if area] or list(range(len(areas)))
+    order.sort(key=lambda i: areas[i])
+    count = min(count, len(order))
+    return [order[(2 * rank + 1) * len(order) // (2 * count)] for rank in range(count)]
+
+
+def save_paper_figures(
+    folder: Path, runs: Iterable[TrainedRun], split: Split, picked: Sequence[int]
+) -> list[Path]:
+    """Figure 6 of all runs together, figures 7 and 8 of each, with its name where it is not alone.
+
+    Args:
+        folder: Existing folder; a figure of before that a run cannot have goes.
+        runs: Taken one after another; their networks are not kept.
+        split: Where the cases are, for all runs.
+        picked: Indices of the cases, a row each.
+
+    Returns:
+        The files written, all of them or, where anything fails before, none.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    preds: dict[str, list[np.ndarray]] = {}
+    figures: dict[tuple[int, str], Figure | None] = {}
+    models = {}
+    cases: list[ShownCase] = []
+    for run in runs:
+        cases = cases or read_cases(run.config, split, picked)
+        predictions = predict_cases(run.config, run.network, split, run.runtime, picked, cases)
+        threshold = run.config.evaluation.threshold
+        preds[run.name] = [prediction.prob >= threshold for prediction in predictions]
+        figures[7, run.name] = draw_figure_7(cases, predictions)
+        figures[8, run.name] = draw_figure_8(cases, predictions)
+        models[run.name] = run.config.model.name
+    named: dict[str, Figure | None] = {"figure_6.png": draw_figure_6(cases, preds)}
+    for (number, name), figure in figures.items():
+        file = f"figure_{number}_{name}.png" if len(preds) > 1 else f"figure_{number}.png"
+        named[file] = figure
+        if figure is None:
+            print(f"{file} left out: this {models[name]} has no {_NEEDED[number]}")
+    return save_figures(folder, named)
+
+
+def save_figures(folder: Path, figures: Mapping[str, Figure | None]) -> list[Path]:
+    """Write every figure whole, none of them before all can be; remove what is None.
+
+    Args:
+        folder: Existing folder.
+        figures: By file name; None for one that is no longer to be there.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    temporaries = {}
+    try:
+        for name, figure in figures.items():
+            if figure is not None:
+                temporary = folder / f".{name}.{os.getpid()}.tmp"
+                temporaries[folder / name] = temporary
+                # Without matplotlib's version, so that equal figures are equal files.
+                figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        for path, temporary in temporaries.items():
+            os.replace(temporary, path)
+    finally:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+    for name, figure in figures.items():
+        if figure is None:
+            (folder / name).unlink(missing_ok=True)
+    return list(temporaries)
+
+
+def read_cases(config: Config, split: Split, picked: Sequence[int]) -> list[ShownCase]:
+    """Slices as stored, by their indices."""
+    dataset = build_dataset(config.data, split, augment=False)
+    return [ShownCase(split.slices[index].name, *dataset.original(index)) for index in picked]
+
+
+def lesion_areas(config: Config, split: Split) -> list[int]:
+    """Lesion px of every slice of a split, as stored."""
+    dataset = build_dataset(config.data, split, augment=False)
+    return [
+        int(dataset.original(index)[1].sum()) if has_lesion else 0
+        for index, has_lesion in enumerate(split.scan.has_lesion)
+    ]
+
+
+def predict_cases(
+    config: Config,
+    network: nn.Module,
+    split: Split,
+    runtime: Runtime,
+    picked: Sequence[int],
+    cases: Sequence[ShownCase],
+) -> list[Prediction]:
+    """What a network makes of some slices, one at a time.
+
+    Args:
+        config: How the slices are read.
+        network: Prepared by the runtime.
+        split: Where they are.
+        runtime: Device, precision, memory format.
+        picked: Their indices.
+        cases: The same slices at their own size, to which the maps are resized bilinearly.
+
+    Raises:
+        NonFiniteError: A prediction holds NaN; names the slice.
+    """
+    dataset = build_dataset(config.data, split, augment=False)
+    loader = create_loader(dataset, [[SliceKey(index)] for index in picked], num_workers=0)
+    stages = getattr(network, "side_outputs", None)
+    predictions = []
+    outputs = predict(network, loader, runtime, with_maps=True)
+    for case, (batch, output) in zip(cases, outputs, strict=True):
+        prediction = _prediction(batch, output, stages, case.image.shape)
+        check_prediction(prediction.prob, case.name)
+        predictions.append(prediction)
+    return predictions
+
+
+def _prediction(
+    batch: Batch,
+    output: SegOutput,
+    stages: dict[str, tuple[str, ...]] | None,
+    size: tuple[int, int],
+) -> Prediction:
+    """The maps of a batch of one slice, resized."""
+
+    def resized(values: Tensor) -> np.ndarray:
+        return resize_prob(values[0, 0].float(), size).cpu().numpy()
+
+    def probability(logits: Tensor) -> np.ndarray:
+        return resized(torch.sigmoid(logits.float()))
+
+    return Prediction(
+        prob=probability(output.mask),
+        edge=resized(batch["edge"]),
+        sides=[
+            SideMap(side.name, side.module, side.is_edge, probability(side.logits))
+            for side in list_side_outputs(output, stages)
+        ],
+        maps={
+            name: probability(values) if name in LOGIT_MAPS else resized(values)
+            for name, values in output.maps.items()
+        },
+    )

@@ -1,0 +1,154 @@
+"""Score tables with their conventions, for a terminal and the report; rows as CSV."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from metrics.columns import METRICS
+from metrics.protocols import PROTOCOLS
+
+_ROWS = {"mean over slices": "", "slices with lesion": "_nonempty", "pooled over pixels": "_pooled"}
+
+
+class Cell(NamedTuple):
+    """A score as text, and its interval, '' without one."""
+
+    text: str
+    interval: str = ""
+
+
+class Table(NamedTuple):
+    """A caption, the heads of the columns, and rows of a label and cells."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+
+
+def score_tables(summary: Mapping[str, Any]) -> list[Table]:
+    """The protocol's tables of an evaluation; a dash where a metric is not defined for a row.
+
+    Args:
+        summary: As metrics.json has it: Meter.summary() with protocol and intervals.
+    """
+    protocol = PROTOCOLS[summary["protocol"]]
+    captions = {"Pixels": protocol.columns, "Surfaces, lesions and more": protocol.more_columns}
+    return [_table(caption, summary, keys) for caption, keys in captions.items() if keys]
+
+
+def format_scores(summary: Mapping[str, Any]) -> str:
+    """The tables with their conventions under them, as lines for a terminal.
+
+    Args:
+        summary: As score_tables.
+    """
+    tables = "\n\n".join(format_table(table) for table in score_tables(summary))
+    return "\n".join([tables, *conventions(summary)])
+
+
+def format_table(table: Table) -> str:
+    """A table as lines: heads, then each row's scores and, below, intervals."""
+    grid = [["", *table.heads]]
+    for label, cells in table.rows:
+        grid.append([label, *(cell.text for cell in cells)])
+        if any(cell.interval for cell in cells):
+            grid.append(["", *(cell.interval for cell in cells)])
+    first, *widths = (max(map(len, column)) for column in zip(*grid, strict=True))
+    lines = [
+        line[0].ljust(first)
+        + "".join(cell.rjust(2 + width) for cell, width in zip(line[1:], widths, strict=True))
+        for line in grid
+    ]
+    return "\n".join(map(str.rstrip, lines))
+
+
+def conventions(summary: Mapping[str, Any]) -> list[str]:
+    """What the figures mean: n, size, policy, counts, intervals, a line each."""
+    protocol = PROTOCOLS[summary["protocol"]]
+    lines = [
+        f"protocol {protocol.name}: {protocol.title}",
+        f"in %{_distances(summary)}; n = {_slices(summary['n'])}{_patients(summary)}, "
+        f"scored at {_size(summary)}, lesion from probability {summary['threshold']:.4g}",
+        f"{_slices(summary['num_empty_target'])} without lesion (empty_target: a blank prediction "
+        f"there scores {summary['empty_target']}), false alarms on {summary['num_false_alarm']} of "
+        f"them; {_slices(summary['num_missed'])} whose lesion was missed whole",
+    ]
+    if "num_lesions" in summary:
+        false, num_pred = summary["num_pred_lesions_false"], summary["num_pred_lesions"]
+        lines.append(
+            f"{summary['num_lesions_found']} of {summary['num_lesions']} lesions found, "
+            f"{false} of {num_pred} predicted lesions false (8-connected, within a slice); error "
+            f"of a patient's lesion volume {percent(summary['volume_error_patient'])} % either way"
+        )
+    return [*lines, _intervals(summary)]
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction in per cent with two decimals; a dash for None and NaN."""
+    return "-" if _is_missing(fraction) else f"{100 * fraction:.2f}"
+
+
+def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Table:
+    """Rows for all slices, those with lesion, and pooled, as far as anything stands in them."""
+    unit = summary.get("distance_unit", "px")
+    heads = [
+        f"{METRICS[key].title} {unit}" if METRICS[key].unit == "distance" else METRICS[key].title
+        for key in keys
+    ]
+    intervals = summary.get("intervals") or {}
+    rows = [
+        (
+            label,
+            [_cell(key, summary.get(key + suffix), intervals.get(key + suffix)) for key in keys],
+        )
+        for label, suffix in _ROWS.items()
+    ]
+    return Table(caption, heads, [row for row in rows if any(c.text != "-" for c in row[1])])
+
+
+def _cell(key: str, value: float | None, interval: Sequence[float] | None) -> Cell:
+    """A score with its interval in the metric's unit."""
+    scale = 1 if METRICS[key].unit == "distance" else 100
+    if _is_missing(value):
+        return Cell("-")
+    low, high = (f"{scale * end:.2f}" for end in interval or (0, 0))
+    dash = " to " if low.startswith("-") else "–"
+    return Cell(f"{scale * value:.2f}", f"{low}{dash}{high}" if interval else "")
+
+
+def _slices(count: int) -> str:
+    return f"{count} slice" + "s" * (count != 1)
+
+
+def _is_missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _distances(summary: Mapping[str, Any]) -> str:
+    if "surface_tolerance" not in summary:
+        return ""
+    unit = summary["distance_unit"]
+    return f", distances in {unit}, tolerance of Surf. Dice {summary['surface_tolerance']:g} {unit}"
+
+
+def _patients(summary: Mapping[str, Any]) -> str:
+    known = summary["interval_unit"] == "patient"
+    return f" of {summary['n_patients']} patients" if known else ", patients not known"
+
+
+def _size(summary: Mapping[str, Any]) -> str:
+    size = summary["scored_at"]
+    return f"{size[0]} x {size[1]} px" if size else "their own sizes"
+
+
+def _intervals(summary: Mapping[str, Any]) -> str:
+    """How the intervals were taken, or why there are none."""
+    unit = summary["interval_unit"]
+    if not any((summary.get("intervals") or {}).values()):
+        return f"no intervals: they need cases of two {unit}s"
+    few = summary["n_patients"] if unit == "patient" else summary["n"]
+    warning = f"; {few} {unit}s are few: the intervals are too narrow" if few < 10 else ""
+    return (
+        f"below each score its {100 * summary['interval_level']:g} % interval (percentile "
+        f"bootstrap by {unit}, {summary['num_resamples']:,} draws){warning}"
+    )

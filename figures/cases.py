@@ -1,0 +1,97 @@
+"""Pictures of cases: every map of a slice for TensorBoard, and slices with outlines."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.palette import PREDICTION, TARGET
+from figures.panels import Panel, draw_grid, draw_panel
+from figures.side_outputs import list_side_outputs, symbol
+from utils.contracts import Batch, SegOutput
+
+_PANEL_INCHES = 1.9
+
+
+def case_panels(
+    batch: Batch,
+    output: SegOutput,
+    index: int,
+    stages: Mapping[str, Sequence[str]] | None = None,
+) -> list[Panel]:
+    """CT, target, prediction, side outputs and the confidence map P_1 of one slice of a batch.
+
+    Args:
+        batch: What the network saw.
+        output: What it gave.
+        index: Place of the slice in the batch.
+        stages: The network's property side_outputs, where it has one.
+    """
+
+    def probability(logits: torch.Tensor) -> np.ndarray:
+        return torch.sigmoid(logits[index, 0].float()).cpu().numpy()
+
+    panels = [
+        Panel("CT", batch["image"][index, 0].cpu().numpy(), is_probability=False),
+        Panel("target", batch["mask"][index, 0].cpu().numpy()),
+        Panel("prediction", probability(output.mask)),
+    ]
+    panels += [
+        Panel(f"{symbol(side.name)} {side.module}".rstrip(), probability(side.logits))
+        for side in list_side_outputs(output, stages)
+    ]
+    if "P_1" in output.maps:
+        panels.append(Panel(symbol("P_1"), output.maps["P_1"][index, 0].float().cpu().numpy()))
+    return panels
+
+
+def draw_cases(names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> Figure:
+    """A grid with a row per case, its name beside it and the titles on top."""
+    return draw_grid(names, rows, page_inches=_PANEL_INCHES * len(rows[0]))
+
+
+def save_overlay(
+    path: Path,
+    image: np.ndarray,
+    prob: np.ndarray,
+    target: np.ndarray,
+    threshold: float,
+    title: str,
+) -> None:
+    """CT; CT with both outlines; probability, side by side as a PNG.
+
+    Args:
+        path: Where to.
+        image: (H, W) grey levels, any range.
+        prob: (H, W) in [0, 1].
+        target: (H, W) bool.
+        threshold: Probability at which the prediction's outline is drawn.
+        title: Line on top.
+    """
+    figure = Figure(figsize=(10.2, 3.9), dpi=120, layout="constrained")
+    places = figure.subplots(1, 3)
+    draw_panel(places[0], Panel("", image, is_probability=False))
+    draw_panel(places[1], Panel("", image, is_probability=False))
+    _outline(places[1], target.astype(float), 0.5, TARGET)
+    _outline(places[1], prob, threshold, PREDICTION)
+    draw_panel(places[2], Panel("", prob))
+    for place, caption in zip(places, ("CT", "", "probability"), strict=True):
+        place.set_xlabel(caption)
+    handles = [
+        places[1].plot([], [], color=colour, label=label)[0]
+        for colour, label in ((TARGET, "target"), (PREDICTION, "prediction"))
+    ]
+    places[1].legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncol=2, frameon=False
+    )
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path)
+
+
+def _outline(place: Axes, values: np.ndarray, level: float, colour: str) -> None:
+    """The contour at a level, where the values cross it."""
+    if values.min() < level <= values.max():
+        place.contour(values, levels=[level], colors=[colour], linewidths=1.1)

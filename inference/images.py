@@ -1,0 +1,94 @@
+"""Single slices as image files: probability, mask and overlay of each, a sheet of all."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets.image_io import read_gray, write_png
+from inference.case_files import case_files
+from inference.failures import Failures
+from inference.inputs import InputCase
+from inference.model import Model
+from inference.pictures import Tile, draw_overlay, pick_evenly, save_sheet
+from inference.slices import PredictedSlice, predict_slices, to_levels
+from training.prediction import check_prediction
+from utils.files import whole_file
+from utils.progress import Progress
+
+_MASK = "_mask.png"
+_ENDINGS = (_MASK, "_prob.png", "_overlay.png")
+_SHEET = "contact_sheet.png"
+
+
+class _Done(NamedTuple):
+    """An image that was predicted: its lesion px, and whether its mask holds classes."""
+
+    case: InputCase
+    area: int
+    has_classes: bool
+
+
+def predict_images(cases: Sequence[InputCase], model: Model, out: Path, failures: Failures) -> str:
+    """Predict images, batch by batch, whatever their sizes.
+
+    Args:
+        cases: At least one.
+        model: What predicts.
+        out: Output folder.
+        failures: Gets those that cannot be read or written.
+
+    Returns:
+        What was done, for a line.
+
+    Raises:
+        UserError: The first failure, unless others are to go on.
+    """
+    done: list[_Done] = []
+    start = time.perf_counter()
+    slices = predict_slices(
+        model.predictor,
+        [partial(read_gray, case.path) for case in cases],
+        model.config.evaluation.batch_size,
+        on_error=(lambda i, error: failures.add(cases[i], error)) if failures.keep_going else None,
+    )
+    with closing(slices):
+        for predicted in Progress(slices, "images", total=len(cases)):
+            case = cases[predicted.index]
+            with failures.of(case):
+                done.append(_write(case, predicted, model.threshold, out))
+    rate = len(cases) / (time.perf_counter() - start)
+    if len(done) > 1:
+        _write_sheet(done, model.name, out / _SHEET)
+    num_lesion = sum(item.area > 0 for item in done)
+    return f"{len(done)} images: lesion in {num_lesion}; {rate:.1f} images/s"
+
+
+def _write(case: InputCase, predicted: PredictedSlice, threshold: float, out: Path) -> _Done:
+    """All files of an image."""
+    prob = predicted.lesion_prob()
+    check_prediction(prob, str(case.path))
+    label = predicted.label(threshold)
+    has_classes = len(predicted.prob) > 1
+    overlay = draw_overlay(predicted.gray, label)
+    with case_files(out, case.stem, _ENDINGS) as base:
+        pictures = (label if has_classes else label * 255, to_levels(prob), overlay[..., ::-1])
+        for ending, picture in zip(_ENDINGS, pictures, strict=True):
+            write_png(base.with_name(base.name + ending), picture)
+    return _Done(case, int(np.count_nonzero(label)), has_classes)
+
+
+def _write_sheet(done: Sequence[_Done], name: str, path: Path) -> None:
+    """Some of the images with their masks, read again: no picture is ever kept in memory."""
+    tiles = []
+    for index in pick_evenly([item.area for item in done]):
+        case, area, has_classes = done[index]
+        mask = read_gray(path.parent / f"{case.stem}{_MASK}")
+        label = mask if has_classes else (mask > 0).astype(np.uint8)
+        tiles.append(Tile(f"{case.stem}\n{area:,} px", read_gray(case.path), label))
+    with whole_file(path) as file:
+        save_sheet(file, tiles, f"{name}: {len(tiles)} of {len(done)} images; research only")

@@ -1,0 +1,213 @@
+"""Scans: mask and probability as NIfTI, DICOM SEG, a sheet of slices, a report of severity."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets.intensity import IntensityRule
+from datasets.volumes import (
+    DicomVolume,
+    Volume,
+    open_nifti,
+    open_series,
+    release_pages,
+    write_nifti,
+)
+from inference.case_files import case_files
+from inference.grey_levels import HU, GreyLevels, describe_rule
+from inference.inputs import InputCase
+from inference.lung_masks import open_lung_mask
+from inference.model import Model
+from inference.pictures import Tile, pick_evenly, save_sheet
+from inference.segmentation_object import Algorithm, find_patient, write_segmentation
+from inference.slices import predict_slices, to_levels
+from severity import write_severity
+from training.prediction import check_prediction
+from utils.progress import Progress
+
+_MASK, _PROB, _SHEET, _SEG = "_mask.nii.gz", "_prob.nii.gz", "_sheet.png", "_seg.dcm"
+_SEVERITY = ("_severity.json", "_severity.csv", "_severity.html")
+_ENDINGS = (_MASK, _PROB, _SHEET, _SEG, *_SEVERITY)
+_MM3_PER_ML = 1000
+_SLICES_IN_MEMORY = 16
+
+
+class VolumeOptions(NamedTuple):
+    """How volumes are read, and what is written of them.
+
+    Attributes:
+        levels: From stored values to grey levels.
+        with_severity: Whether a report of severity is written.
+        patient: PatientID of series that have none.
+    """
+
+    levels: GreyLevels
+    with_severity: bool = True
+    patient: str | None = None
+
+
+class VolumeLesions(NamedTuple):
+    """What was found in a volume: lesion px of every slice, and classes beside the background."""
+
+    areas: list[int]
+    num_classes: int
+
+
+def predict_volume(
+    case: InputCase, model: Model, options: VolumeOptions, out: Path, lung: Path | None = None
+) -> str:
+    """Predict a scan slice by slice and write its files.
+
+    Args:
+        case: A NIfTI file or a DICOM series.
+        model: What predicts.
+        options: How.
+        out: Output folder.
+        lung: A lung mask, for the report; None finds the lungs by threshold.
+
+    Returns:
+        What was done, for a line.
+
+    Raises:
+        UserError: The scan or the lung mask is unfit, or a file cannot be written.
+    """
+    with ExitStack() as stack:
+        volume = stack.enter_context(_open(case))
+        patient = find_patient(volume, options.patient) if case.series else ""
+        rule = options.levels.rule_for(volume, is_dicom=case.series is not None)
+        lungs = stack.enter_context(open_lung_mask(lung, volume)) if lung else None
+        base = stack.enter_context(case_files(out, case.stem, _ENDINGS))
+        mask = stack.enter_context(write_nifti(_named(base, _MASK), volume, np.uint8))
+        start = time.perf_counter()
+        lesions = _predict_to_files(
+            volume, rule, model, mask, _named(base, _PROB), options.levels.bits
+        )
+        rate = len(volume) / (time.perf_counter() - start)
+        _write_sheet(volume, rule, mask, lesions.areas, model.name, _named(base, _SHEET))
+        note = _write_object(volume, mask, lesions, model, patient, _named(base, _SEG))
+        if options.with_severity:
+            is_hu = rule.unit == HU
+            write_severity(base, volume, mask, lungs, unit_is_hu=is_hu, title=str(case.stem))
+    found = f"{volume.path}: {len(volume)} slices, {describe_rule(rule)}"
+    found += f"; {describe_lesions(volume, lesions.areas)}; {rate:.1f} slices/s"
+    return f"{found}; {note}" if note else found
+
+
+def fill_masks(
+    volume: Volume,
+    rule: IntensityRule,
+    model: Model,
+    mask: np.ndarray,
+    prob: np.ndarray,
+    bits: int,
+) -> VolumeLesions:
+    """Predict every slice of a volume, a few in memory at a time.
+
+    Args:
+        volume: The scan.
+        rule: From its values to grey levels.
+        model: What predicts.
+        mask: (slices, H, W) uint8 to be filled with 0 and classes.
+        prob: (slices, H, W) uint8 to be filled with probabilities, 255 being 1.
+        bits: Of the grey levels, 8 or 16.
+
+    Raises:
+        UserError: A slice cannot be read.
+        NonFiniteError: A prediction holds NaN.
+    """
+    areas, num_channels = [], 1
+    reads = [partial(_read_levels, volume, rule, bits, index) for index in range(len(volume))]
+    slices = predict_slices(model.predictor, reads, model.config.evaluation.batch_size)
+    with closing(slices):
+        for predicted in Progress(slices, volume.name, total=len(volume)):
+            lesion_prob = predicted.lesion_prob()
+            check_prediction(lesion_prob, f"{volume.path}, slice {predicted.index}")
+            label = predicted.label(model.threshold)
+            mask[predicted.index] = label
+            prob[predicted.index] = to_levels(lesion_prob)
+            areas.append(int(np.count_nonzero(label)))
+            num_channels = len(predicted.prob)
+            if len(areas) % _SLICES_IN_MEMORY == 0:
+                for array in (volume.stored, mask, prob):
+                    release_pages(array)
+    return VolumeLesions(areas, max(num_channels - 1, 1))
+
+
+def describe_lesions(volume: Volume, areas: list[int]) -> str:
+    """Slices with lesion and their volume, in words."""
+    millilitres = sum(areas) * float(np.prod(volume.spacing)) / _MM3_PER_ML
+    return f"lesion in {sum(area > 0 for area in areas)} slices, {millilitres:.1f} mL"
+
+
+@contextmanager
+def _open(case: InputCase) -> Iterator[Volume]:
+    """A NIfTI file or a DICOM series."""
+    with open_series(case.series) if case.series else open_nifti(case.path) as volume:
+        yield volume
+
+
+def _read_levels(volume: Volume, rule: IntensityRule, bits: int, index: int) -> np.ndarray:
+    """A slice as the network's training data had it."""
+    return rule.apply(volume.read_slice(index), bits)
+
+
+def _predict_to_files(
+    volume: Volume,
+    rule: IntensityRule,
+    model: Model,
+    mask: np.ndarray,
+    prob_path: Path,
+    bits: int,
+) -> VolumeLesions:
+    """Fill the mask, and write the probabilities."""
+    with write_nifti(prob_path, volume, np.uint8, slope=1 / 255) as prob:
+        return fill_masks(volume, rule, model, mask, prob, bits)
+
+
+def _write_object(
+    volume: Volume,
+    mask: np.ndarray,
+    lesions: VolumeLesions,
+    model: Model,
+    patient: str,
+    path: Path,
+) -> str | None:
+    """The segmentation object of a DICOM series; why there is none, for a line."""
+    if not isinstance(volume, DicomVolume):
+        return None
+    algorithm = Algorithm(model.name, model.version)
+    segments = model.meaning.name_classes(lesions.num_classes)
+    return write_segmentation(path, volume, mask, segments, algorithm, patient)
+
+
+def _write_sheet(
+    volume: Volume,
+    rule: IntensityRule,
+    mask: np.ndarray,
+    areas: list[int],
+    name: str,
+    path: Path,
+) -> None:
+    """Some slices with their masks, from feet to head."""
+    px_cm2 = volume.spacing[1] * volume.spacing[2] / 100
+    tiles = [
+        Tile(
+            f"slice {index}, {areas[index] * px_cm2:.1f} cm²",
+            rule.apply(volume.read_slice(index)),
+            np.asarray(mask[index]),
+            volume.spacing[1:],
+        )
+        for index in pick_evenly(areas)
+    ]
+    title = f"{volume.name} by {name}: {len(tiles)} of {len(volume)} slices; research only"
+    save_sheet(path, tiles, title)
+
+
+def _named(base: Path, ending: str) -> Path:
+    """A file of a case."""
+    return base.with_name(base.name + ending)

@@ -1,0 +1,1 @@
+"""Data folders made from public data sets, checked and described."""

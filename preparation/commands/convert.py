@@ -1,0 +1,150 @@
+"""prepare.py SOURCE and prepare.py paper: public data sets, as downloaded, into a data folder."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from datasets.data_folder import FolderSummary
+from datasets.sources.download import download
+from datasets.sources.file_tree import FileTree
+from datasets.sources.source import Source
+from preparation.commands.output import bar, describe_folder_summary, describe_source
+from preparation.conversion.convert import convert
+from preparation.conversion.options import ConversionOptions, parse_keep_empty
+from utils.errors import UserError
+
+_Bar = Callable[[Iterable], Iterable]
+_Writer = Callable[[ConversionOptions, _Bar], FolderSummary]
+
+
+def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that every data set has in common."""
+    default = ConversionOptions()
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new data folder")
+    parser.add_argument(
+        "--fractions",
+        type=float,
+        nargs=3,
+        default=default.fractions,
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="shares of the patients where the source has no split (default 0.7 0.1 0.2)",
+    )
+    parser.add_argument("--seed", type=int, default=default.seed, help="of the split (default 0)")
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help="K folds for cross-validation, DIR/fold0 and on"
+    )
+    parser.add_argument(
+        "--new-split", action="store_true", help="split anew where the source has a split"
+    )
+    parser.add_argument(
+        "--bits", type=int, choices=(8, 16), default=default.bits, help="of the images (default 8)"
+    )
+    parser.add_argument(
+        "--keep-empty",
+        default="all",
+        metavar="all|none|RATIO",
+        help="slices without lesion: all of them, none, or so many per slice with one",
+    )
+    parser.add_argument("--no-lungs", action="store_true", help="leave out lung masks")
+    parser.add_argument(
+        "--allow-leak",
+        action="store_true",
+        help="only report a patient or a near-duplicate slice that stands in two splits",
+    )
+    parser.add_argument(
+        "--keep-going", action="store_true", help="leave out scans that fail, and list them"
+    )
+
+
+def add_source(commands: argparse._SubParsersAction, source: Source) -> None:
+    """The command of one public data set."""
+    parser = commands.add_parser(
+        source.facts.name,
+        help=source.facts.title,
+        description=describe_source(source),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--from",
+        type=Path,
+        required=True,
+        dest="origin",
+        metavar="DIR",
+        help="the files as downloaded: a folder, nested or not, archives unpacked or not; or a zip",
+    )
+    if source.downloads:
+        parser.add_argument(
+            "--download", action="store_true", help="fetch the files into --from first"
+        )
+    add_conversion_arguments(parser)
+    parser.set_defaults(function=lambda arguments: make_from_source(arguments, source))
+
+
+def make_from_source(arguments: argparse.Namespace, source: Source) -> None:
+    """Fetch the files where asked, then convert them."""
+    is_fetched = getattr(arguments, "download", False)
+    if is_fetched:
+        for path in download(source, arguments.origin):
+            print(f"fetched  {path}")
+    if arguments.out is None and is_fetched:
+        return
+    make_data_folder(
+        arguments,
+        [source],
+        lambda options, progress: convert(
+            [(source, FileTree(arguments.origin))], arguments.out, options, progress
+        ),
+    )
+
+
+def make_data_folder(
+    arguments: argparse.Namespace, sources: Sequence[Source], write: _Writer
+) -> None:
+    """Say under which terms the slices come, write them, say what came out.
+
+    Args:
+        arguments: Of add_conversion_arguments.
+        sources: Where the slices are from.
+        write: Writes arguments.out.
+
+    Raises:
+        UserError: As preparation.conversion.convert; or, once all is written, scans failed and
+            --keep-going left them out.
+    """
+    if arguments.out is None:
+        raise UserError("--out: name the data folder to make")
+    for source in sources:
+        print(describe_source(source))
+    start = time.perf_counter()
+    summary = write(read_options(arguments), bar("scans"))
+    print(describe_folder_summary(arguments.out, summary, time.perf_counter() - start))
+    for note in summary.notes:
+        print(f"note     {note}", file=sys.stderr)
+    _say_what_to_look_at(arguments.out, arguments.folds)
+    for failure in summary.failures:
+        print(f"left out {failure}", file=sys.stderr)
+    if summary.failures:
+        raise UserError(f"{len(summary.failures)} scans failed and were left out; they stand above")
+
+
+def _say_what_to_look_at(out: Path, folds: int | None) -> None:
+    folder = out if folds is None else out / "fold0"
+    if (folder / "montage.png").is_file():
+        print(f"look at  {folder / 'montage.png'}, {folder / 'fingerprint.html'}")
+
+
+def read_options(arguments: argparse.Namespace) -> ConversionOptions:
+    """The options of the command line."""
+    return ConversionOptions(
+        bits=arguments.bits,
+        keep_empty=parse_keep_empty(arguments.keep_empty),
+        lungs=not arguments.no_lungs,
+        fractions=tuple(arguments.fractions),
+        seed=arguments.seed,
+        folds=arguments.folds,
+        own_split=not arguments.new_split,
+        allow_leak=arguments.allow_leak,
+        keep_going=arguments.keep_going,
+    )

@@ -1,0 +1,57 @@
+"""prepare.py synthetic: a deterministic synthetic chest-CT set with lesions."""
+
+import argparse
+import time
+from pathlib import Path
+
+from datasets.synthetic.generate import write_synthetic_set
+from preparation.commands.output import bar, describe_folder_summary
+from utils.errors import UserError
+
+
+def add_synthetic(commands: argparse._SubParsersAction) -> None:
+    """The command synthetic."""
+    parser = commands.add_parser(
+        "synthetic", help="write a deterministic synthetic chest-CT set with lesions"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new data folder")
+    parser.add_argument(
+        "--patients",
+        type=int,
+        nargs=3,
+        default=(40, 8, 8),
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="patients per split (default 40 8 8)",
+    )
+    parser.add_argument("--slices", type=int, default=12, help="per patient (default 12)")
+    parser.add_argument("--size", type=int, default=256, help="px per side (default 256)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first patient (default 0)")
+    parser.add_argument(
+        "--min-severity",
+        type=float,
+        default=0.0,
+        help="least severity of disease, 0 to 1: more and larger lesions (default 0)",
+    )
+    parser.set_defaults(function=make_synthetic)
+
+
+def make_synthetic(arguments: argparse.Namespace) -> None:
+    """Write the synthetic set and say what it holds."""
+    for name, least in (("slices", 1), ("size", 64), ("seed", 0)):
+        if getattr(arguments, name) < least:
+            raise UserError(f"--{name}: must be at least {least}")
+    if min(arguments.patients) < 1:
+        raise UserError("--patients: every split needs at least 1")
+    if not 0 <= arguments.min_severity <= 1:
+        raise UserError("--min-severity: must lie in 0 to 1")
+    start = time.perf_counter()
+    summary = write_synthetic_set(
+        arguments.out,
+        num_patients=dict(zip(("train", "val", "test"), arguments.patients, strict=True)),
+        num_slices=arguments.slices,
+        image_size=arguments.size,
+        seed=arguments.seed,
+        min_severity=arguments.min_severity,
+        progress=bar("synthetic CT"),
+    )
+    print(describe_folder_summary(arguments.out, summary, time.perf_counter() - start))

@@ -1,0 +1,224 @@
+"""From the files of public data sets to a data folder that appears whole or not at all."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets.data_folder import (
+    UNLABELLED,
+    DataFolderWriter,
+    DataSlice,
+    FolderSummary,
+    WrittenSlice,
+)
+from datasets.sources.file_tree import FileTree
+from datasets.sources.source import CaseSlice, Source
+from preparation.checks.leaks import PlacedSlice, find_leaks, refuse_leaks
+from preparation.checks.near_duplicates import find_near_duplicates, make_thumbnail
+from preparation.conversion.cases import (
+    NamedCase,
+    card_notes,
+    find_cases,
+    have_common_labels,
+    make_card,
+)
+from preparation.conversion.grouping import assign_splits, join_patients
+from preparation.conversion.options import ConversionOptions
+from preparation.conversion.splits import assign_folds
+from preparation.overview import describe_folder
+from preparation.wording import count, first_of
+from utils.errors import UserError
+from utils.files import whole_folder
+
+
+class _Look(NamedTuple):
+    """What is remembered of a written slice: its thumbnail and its source's own split."""
+
+    thumbnail: np.ndarray
+    own_split: str | None
+
+
+def convert(
+    sources: Sequence[tuple[Source, FileTree]],
+    out: Path,
+    options: ConversionOptions,
+    progress: Callable[[Iterable], Iterable] | None = None,
+) -> FolderSummary:
+    """Write the cases of public data sets as one data folder, or as one per fold.
+
+    Patients who share a near-duplicate slice (the same scan published twice) count as one when the
+    splits are made. The folder appears when all is written, checked for leaks and described.
+
+    Args:
+        sources: The data sets, and their files.
+        out: Folder to make; must not exist, or be empty.
+        options: See there.
+        progress: Wraps the list of cases, such as `tqdm.tqdm`.
+
+    Raises:
+        UserError: An option makes no sense, a file is unfit (unless options.keep_going), nothing
+            is left to write, the splits leak (unless options.allow_leak), or the disk is full.
+    """
+    options.check()
+    cases = find_cases(sources)
+    definitions = [source for source, _ in sources]
+    card = make_card(definitions, options.bits)
+    with whole_folder(out) as partial, ThreadPoolExecutor() as pool:
+        conversion = _Conversion(partial, pool, options, have_common_labels(definitions))
+        failures = []
+        for case in progress(cases) if progress else cases:
+            failures += conversion.write_case(case)
+        conversion.thin_out_empty()
+        if not conversion.writer.written:
+            raise UserError(_nothing_left(cases, failures))
+        groups, notes = conversion.group_patients()
+        written = conversion.writer.written
+        if options.folds is None:
+            splits = assign_splits(written, groups, conversion.own_splits(), options)
+            notes += conversion.check_leaks(out, splits)
+            summary = conversion.writer.finish(splits, card)
+            described = partial if set(splits.values()) - {UNLABELLED} else None
+        else:
+            folds = assign_folds(written, groups, options.folds, options.seed)
+            summary = conversion.writer.finish_folds(folds, card)
+            described = partial / "fold0"  # all folds hold the same slices
+        if described and options.describe:
+            describe_folder(described, partial)
+    notes = [*card_notes(definitions), *notes]
+    return summary._replace(failures=tuple(failures), notes=tuple(notes))
+
+
+class _Conversion:
+    """A conversion under way: the writer, and what it has seen.
+
+    Args:
+        root: Where to write.
+        pool: Threads that encode.
+        options: See ConversionOptions.
+        keep_classes: Whether labels keep their classes; else they hold lesion or none.
+    """
+
+    def __init__(
+        self, root: Path, pool: Executor, options: ConversionOptions, keep_classes: bool
+    ) -> None:
+        self.writer = DataFolderWriter(root, pool)
+        self._options, self._keep_classes = options, keep_classes
+        self._looks: dict[str, _Look] = {}
+        self._pairs: list[tuple[int, int]] = []
+
+    def write_case(self, case: NamedCase) -> list[str]:
+        """Write the slices of a case; why it failed where the rest is to carry on."""
+        names: set[str] = set()
+        try:
+            for item in case.case.read(self._options.bits):
+                if self._options.keep_empty == "none" and _is_empty(item):
+                    continue
+                name = case.slice_name(item.index)
+                self.writer.add(self._data_slice(name, case, item))
+                self._looks[name] = _Look(make_thumbnail(item.image), case.case.split)
+                names.add(name)
+        except UserError as error:
+            if not self._options.keep_going:
+                raise
+            self._drop(names)
+            return [f"{case.source} {case.name}: {error}"]
+        return []
+
+    def thin_out_empty(self) -> None:
+        """Leave as many slices without lesion as the options ask for, drawn by the seed."""
+        ratio = self._options.keep_empty
+        if isinstance(ratio, str):
+            return
+        written = self.writer.written
+        empty = sorted(item.name for item in written if item.lesion_px == 0)
+        num_kept = round(ratio * sum(bool(item.lesion_px) for item in written))
+        order = np.random.default_rng(self._options.seed).permutation(len(empty))
+        self._drop({empty[index] for index in order[num_kept:]})
+
+    def group_patients(self) -> tuple[dict[str, str], list[str]]:
+        """The group of every patient with labels, and a note on those who share slices."""
+        labelled = [item for item in self.writer.written if item.lesion_px is not None]
+        patients = [item.patient for item in labelled]
+        if labelled:
+            thumbnails = np.stack([self._looks[item.name].thumbnail for item in labelled])
+            self._pairs = find_near_duplicates(thumbnails, patients)
+        tied = {(patients[i], patients[j]): (i, j) for i, j in reversed(self._pairs)}
+        groups = join_patients(patients, tied)
+        return groups, _tell_groups(groups, tied, labelled)
+
+    def own_splits(self) -> dict[str, str]:
+        """The source's own split of every slice that has one."""
+        return {name: look.own_split for name, look in self._looks.items() if look.own_split}
+
+    def check_leaks(self, out: Path, splits: dict[str, str]) -> list[str]:
+        """The warnings, if any; refuses a leak that is not allowed."""
+        written = self.writer.written
+        placed = [
+            PlacedSlice(item.name, item.patient, splits[item.name])
+            for item in written
+            if item.lesion_px is not None
+        ]
+        leaks = find_leaks(placed, self._pairs)
+        warnings = [refuse_leaks(out, leaks, allow=self._options.allow_leak)]
+        pool = {item.patient for item in written if item.lesion_px is None}
+        held_out = {item.patient for item in placed if item.split != "train"}
+        if pool & held_out:
+            warnings.append(
+                f"{len(pool & held_out)} patients of val or test have slices in {UNLABELLED}, too: "
+                f"leave these out when you learn from it: {', '.join(sorted(pool & held_out))}"
+            )
+        return [warning for warning in warnings if warning]
+
+    def _data_slice(self, name: str, case: NamedCase, item: CaseSlice) -> DataSlice:
+        label = item.label
+        if label is not None and not self._keep_classes:
+            label = (label > 0).astype(np.uint8)
+        return DataSlice(
+            name,
+            case.case.patient,
+            case.name,
+            case.source,
+            item.index,
+            item.image,
+            label,
+            item.lung if self._options.lungs else None,
+            item.edge,
+            case.case.spacing(),
+        )
+
+    def _drop(self, names: set[str]) -> None:
+        self.writer.remove(names)
+        for name in names:
+            del self._looks[name]
+
+
+def _is_empty(item: CaseSlice) -> bool:
+    return item.label is not None and not item.label.any()
+
+
+def _nothing_left(cases: Sequence[NamedCase], failures: Sequence[str]) -> str:
+    if failures:
+        return f"all {len(failures)} cases failed, the first one: {failures[0]}"
+    return f"none of {len(cases)} cases has a slice with lesion; use --keep-empty all"
+
+
+def _tell_groups(
+    groups: dict[str, str],
+    tied: dict[tuple[str, str], tuple[int, int]],
+    written: Sequence[WrittenSlice],
+) -> list[str]:
+    if not tied:
+        return []
+    num_tied = len({name for pair in tied for name in pair})
+    words = [
+        f"{first} and {second} ({written[i].name} = {written[j].name})"
+        for (first, second), (i, j) in sorted(tied.items())
+    ]
+    num_groups = len({groups[name] for pair in tied for name in pair})
+    return [
+        f"{num_tied} patients in {count(num_groups, 'group')} stay together, as they share "
+        f"near-duplicate slices: {first_of(words)}"
+    ]

@@ -1,0 +1,1 @@
+"""Lungs of a scan by threshold and morphology, told apart into sides, without airways and gut."""

@@ -1,0 +1,174 @@
+"""The lungs of a scan, slice by slice: given as masks, or found in the scan itself."""
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.volumes.scratch import release_pages
+from datasets.volumes.volume import Volume
+from severity.lungs.grid import Grid, coarse_hu, coarse_mask
+from severity.lungs.sides import LEFT, RIGHT, SIDES, middle_column, right_of_patient, without_sliver
+from severity.lungs.threshold import LEAST_AREA_CM2, CoarseLungs, segment_lungs
+from utils.errors import UserError
+
+
+class Lungs(Protocol):
+    """Both lungs of a scan."""
+
+    def read_slice(self, index: int, lesion: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Where the lungs are.
+
+        Args:
+            index: Slice, from feet to head.
+            lesion: (H, W) lesion of that slice.
+
+        Returns:
+            (H, W): 0, sides.LEFT or sides.RIGHT.
+        """
+        ...
+
+
+class NoLungs(Exception):  # noqa: N818 - an outcome that the report tells
+    """There are none; says why."""
+
+
+class FoundLungs:
+    """Lungs that were found on a grid, their border smoothed to the size of the scan."""
+
+    def __init__(self, coarse: CoarseLungs, grid: Grid) -> None:
+        self._coarse, self._grid = coarse, grid
+
+    def read_slice(self, index: int, lesion: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        block = index // self._grid.step
+        plane = self._coarse.labels[block]
+        labels = np.zeros(lesion.shape, np.uint8)
+        for side in SIDES:
+            own = plane == side
+            if own.any():
+                share = self._grid.fine(own.astype(np.float32), cv2.INTER_LINEAR)
+                labels[share > 0.5] = side
+        missing = lesion & (labels == 0)
+        if missing.any():
+            owners = self._grid.fine(self._coarse.lesions[block], cv2.INTER_NEAREST)
+            labels[missing] = owners[missing]
+        return labels
+
+
+class GivenLungs:
+    """Lungs of masks, the sides told apart by their values or by a line between them."""
+
+    def __init__(self, lung: np.ndarray, grid: Grid) -> None:
+        """Looks through the masks.
+
+        Args:
+            lung: (slices, H, W), or a memory map; > 0 is lung.
+            grid: Of the same shape.
+
+        Raises:
+            NoLungs: The masks are empty.
+        """
+        self._lung, self._grid = lung, grid
+        columns = _columns_of_values(lung)
+        if columns is None:
+            found = coarse_mask(lung, grid)
+            right = right_of_patient(found, None, middle_column(found))
+            labels = np.where(found, np.where(right, np.uint8(RIGHT), np.uint8(LEFT)), np.uint8(0))
+            without_sliver(labels)
+            present = [side for side in SIDES if (labels == side).any()]
+            # A single lung belongs to one side as a whole, wherever the line runs.
+            self._right = right if len(present) == 2 else np.full_like(right, present == [RIGHT])
+            self._value_of_right = None
+        else:
+            # Columns run from the patient's right to the left, whatever the values say.
+            self._right = None
+            self._value_of_right = 1 if columns[0] < columns[1] else 2
+        self.is_swapped = self._value_of_right == LEFT
+
+    def read_slice(self, index: int, lesion: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        plane = np.array(self._lung[index])
+        release_pages(self._lung)
+        if self._right is None:
+            right = plane == self._value_of_right
+        else:
+            coarse = self._right[index // self._grid.step].astype(np.uint8)
+            right = self._grid.fine(coarse, cv2.INTER_NEAREST) > 0
+        sides = np.where(right, np.uint8(RIGHT), np.uint8(LEFT))
+        return np.where(plane > 0, sides, np.uint8(0))
+
+
+def open_lungs(
+    volume: Volume, mask: np.ndarray, lung: np.ndarray | None, unit_is_hu: bool
+) -> tuple[Lungs, str]:
+    """The lungs of a scan.
+
+    Args:
+        volume: The scan.
+        mask: (slices, H, W); > 0 is lesion.
+        lung: Lung masks of the same shape; None finds the lungs in the scan.
+        unit_is_hu: Whether the scan is in HU.
+
+    Returns:
+        The lungs, and where they are from as a sentence.
+
+    Raises:
+        NoLungs: None are given, and the scan is not in HU or shows none.
+        UserError: The lung masks have another shape.
+    """
+    grid = Grid.of(volume.shape, volume.spacing)
+    if lung is not None:
+        if lung.shape != volume.shape:
+            raise UserError(
+                f"{volume.path}: the scan is {_size(volume.shape)} and its lung masks are "
+                f"{_size(lung.shape)} (slices x rows x columns); give masks of this scan"
+            )
+        given = GivenLungs(lung, grid)
+        swapped = (
+            " Their value 1 lies on the patient's right: sides are taken from position."
+            if given.is_swapped
+            else ""
+        )
+        return given, f"Lungs are those of the masks given with the scan.{swapped}"
+    if not unit_is_hu:
+        raise NoLungs(
+            "Lungs can be found in scans in Hounsfield units only; this one holds grey levels of "
+            "an unknown window. Give lung masks to get involvement and score."
+        )
+    coarse = segment_lungs(coarse_hu(volume, grid), coarse_mask(mask, grid), grid)
+    if coarse is None:
+        raise NoLungs(
+            f"No lungs were found: no slice shows {LEAST_AREA_CM2:g} cm² of lung tissue within the "
+            "body. Give lung masks to get involvement and score."
+        )
+    return FoundLungs(coarse, grid), "Lungs were found in the scan; check their outlines."
+
+
+def _columns_of_values(lung: np.ndarray) -> tuple[float, float] | None:
+    """Mean columns of the values 1 and 2; None unless the masks hold both and nothing else.
+
+    Raises:
+        NoLungs: There is nothing but background.
+    """
+    totals = np.zeros((2, lung.shape[2]))
+    is_sided, is_empty = True, True
+    for index in range(len(lung)):
+        plane = np.array(lung[index])
+        release_pages(lung)
+        inside = plane > 0
+        if not inside.any():
+            continue
+        is_empty = False
+        each = [plane == value for value in (1, 2)]
+        is_sided = is_sided and not (inside & ~each[0] & ~each[1]).any()
+        totals += [own.sum(0) for own in each]
+    if is_empty:
+        raise NoLungs("The lung masks given with the scan are empty.")
+    if not is_sided or not totals.any(1).all():
+        return None
+    first, second = totals @ np.arange(lung.shape[2]) / totals.sum(1)
+    return float(first), float(second)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,176 @@
+"""The figures of a scan, from one pass over its slices."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.volumes.volume import Volume
+from severity.lesions import Lesion, LesionTally, percentiles
+from severity.lungs.grid import read_mask
+from severity.lungs.lungs import Lungs
+from severity.lungs.sides import LEFT, RIGHT, SIDES
+from severity.regions import Region, SliceCounts, describe_regions, score_of
+
+# Where the best of eight thresholds parted ground-glass opacity from consolidation in
+# "Quantitative CT for detecting COVID-19 pneumonia in suspected cases", BMC Infect. Dis. 21, 2021,
+# doi:10.1186/s12879-021-06556-z.
+DENSE_HU = -300
+# A lung that ends within the scan tapers off; one with more in the outermost slice goes on.
+_CUT_CM2 = 5.0
+_MUCH_OUTSIDE = 0.1
+
+
+@dataclass(frozen=True)
+class Severity:
+    """What was measured.
+
+    Attributes:
+        title: Of the report.
+        shape: Slices, rows, columns.
+        spacing_mm: Distances of slices, rows, columns, mm.
+        lungs: Where the lungs are from, or why there are none; a sentence.
+        lesion_ml: Volume of all lesions, mL.
+        lesion_outside_ml: What of it lies outside of the lungs, mL; None without lungs.
+        num_lesions: Components with 26 neighbours.
+        lesion_sizes_ml: Smallest, quartiles and largest, mL; empty without a lesion.
+        lesions: All, the largest first.
+        mean_hu: Mean of all lesions; None without lesion or where the scan is not in HU.
+        dense_percent: Share of the lesions above -300 HU, %; None likewise.
+        regions: Parts of the lungs; empty without lungs.
+        involvement_percent: Share of both lungs that is lesion, %; None without lungs.
+        score: 0 to 25; None unless all five regions that stand for lobes are in the scan.
+        notes: What to mind when reading the figures, a sentence each.
+    """
+
+    title: str
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    lungs: str
+    lesion_ml: float
+    lesion_outside_ml: float | None
+    num_lesions: int
+    lesion_sizes_ml: dict[str, float]
+    lesions: tuple[Lesion, ...]
+    mean_hu: float | None
+    dense_percent: float | None
+    regions: tuple[Region, ...]
+    involvement_percent: float | None
+    score: int | None
+    notes: tuple[str, ...]
+
+
+class _Density(NamedTuple):
+    """Mean of all lesions, HU, and their share above DENSE_HU, %; None where not known."""
+
+    mean_hu: float | None
+    dense_percent: float | None
+
+
+def measure(
+    title: str,
+    volume: Volume,
+    mask: np.ndarray,
+    lungs: Lungs | None,
+    origin: str,
+    unit_is_hu: bool,
+) -> tuple[Severity, SliceCounts]:
+    """Everything of a scan that a report tells.
+
+    Args:
+        title: Of the report.
+        volume: The scan.
+        mask: (slices, H, W), or a memory map; > 0 is lesion.
+        lungs: Of the scan; None where they are not known.
+        origin: Where the lungs are from, or why there are none.
+        unit_is_hu: Whether the scan is in HU.
+
+    Returns:
+        - The figures.
+        - Voxels per slice, the lesion's without lungs in column 0.
+    """
+    voxel_ml = float(np.prod(volume.spacing)) / 1000
+    lesions, counts, density = _look_through(volume, mask, lungs, unit_is_hu, voxel_ml)
+    regions = [] if lungs is None else describe_regions(counts, voxel_ml)
+    severity = Severity(
+        title=title,
+        shape=volume.shape,
+        spacing_mm=volume.spacing,
+        lungs=origin,
+        lesion_ml=int(counts.lesion.sum()) * voxel_ml,
+        lesion_outside_ml=None if lungs is None else int(counts.lesion[:, 0].sum()) * voxel_ml,
+        num_lesions=len(lesions),
+        lesion_sizes_ml=percentiles(lesions),
+        lesions=tuple(lesions),
+        mean_hu=density.mean_hu,
+        dense_percent=density.dense_percent,
+        regions=tuple(regions),
+        involvement_percent=regions[0].involvement_percent if regions else None,
+        score=score_of(regions) if regions else None,
+        notes=() if lungs is None else tuple(_notes(counts, volume.spacing)),
+    )
+    return severity, counts
+
+
+def _look_through(
+    volume: Volume, mask: np.ndarray, lungs: Lungs | None, unit_is_hu: bool, voxel_ml: float
+) -> tuple[list[Lesion], SliceCounts, _Density]:
+    """Everything that takes the voxels themselves, slice by slice."""
+    tally = LesionTally()
+    counts = SliceCounts(*(np.zeros((len(volume), 3), np.int64) for _ in range(2)))
+    hu_sum, num_dense = 0.0, 0
+    for index in range(len(volume)):
+        lesion = read_mask(mask, index)
+        hu = volume.read_slice(index) if unit_is_hu and lesion.any() else None
+        lung = None if lungs is None else lungs.read_slice(index, lesion)
+        tally.add(index, lesion, hu, lung)
+        _count(counts, index, lesion, lung)
+        if hu is not None:
+            hu_sum += float(hu[lesion].sum(dtype=np.float64))
+            num_dense += int(np.count_nonzero(hu[lesion] > DENSE_HU))
+    voxels = int(counts.lesion.sum())
+    known = unit_is_hu and voxels > 0
+    density = _Density(hu_sum / voxels, 100 * num_dense / voxels) if known else _Density(None, None)
+    return tally.lesions(voxel_ml), counts, density
+
+
+def _count(
+    counts: SliceCounts,
+    index: int,
+    lesion: NDArray[np.bool_],
+    lung: NDArray[np.uint8] | None,
+) -> None:
+    """Adds a slice to the counts."""
+    if lung is None:
+        counts.lesion[index, 0] = np.count_nonzero(lesion)
+    else:
+        counts.lung[index] = np.bincount(lung.ravel(), minlength=3)
+        counts.lesion[index] = np.bincount(lung[lesion], minlength=3)
+
+
+def _notes(counts: SliceCounts, spacing: tuple[float, float, float]) -> list[str]:
+    """What to mind about these lungs."""
+    notes = []
+    sides = counts.lung[:, (LEFT, RIGHT)]
+    missing = [name for side, name in SIDES.items() if not counts.lung[:, side].any()]
+    if missing:
+        notes.append(
+            f"No {missing[0]} lung was found. It may be missing, or so dense that it does not look "
+            "like lung: no score is given."
+        )
+    cut_px = _CUT_CM2 * 100 / (spacing[1] * spacing[2])
+    ends = {"lowest": sides[0], "highest": sides[-1]}
+    cut = [name for name, areas in ends.items() if areas.sum() >= cut_px]
+    if cut:
+        notes.append(
+            f"The lungs reach the {' and the '.join(cut)} slice, so part of them is not in the "
+            "scan: thirds, halves and score are those of what is."
+        )
+    total, outside = int(counts.lesion.sum()), int(counts.lesion[:, 0].sum())
+    if outside > _MUCH_OUTSIDE * total:
+        notes.append(
+            f"{100 * outside / total:.0f} % of the lesion volume lies outside of the lungs and is "
+            "left out of involvement and score: check the outlines."
+        )
+    return notes

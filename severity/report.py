@@ -1,0 +1,169 @@
+"""The severity of a scan as JSON, as CSV and as a page to read."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.volumes.volume import Volume
+from severity import regions, score
+from severity.lungs.grid import AIR_HU
+from severity.lungs.lungs import NoLungs, open_lungs
+from severity.lungs.threshold import CLOSING_MM, LEAST_AREA_CM2
+from severity.measure import DENSE_HU, Severity, measure
+from severity.views import View, make_views
+from utils.files import whole_file
+from utils.html.template import load_template
+
+DISCLAIMER = "For research only; not a medical device."
+_TEMPLATE = Path(__file__).resolve().parent / "templates" / "severity.html.jinja"
+# A mask of specks has many thousands; the count and the sizes' quartiles are of all of them.
+_LISTED_IN_JSON, _LISTED_ON_PAGE = 1000, 20
+_COLUMNS = ("scan", "region", "lung_ml", "lesion_ml", "involvement_percent", "points")
+
+
+def write_severity(
+    stem_path: Path,
+    volume: Volume,
+    mask: np.ndarray,
+    lung: np.ndarray | None,
+    *,
+    unit_is_hu: bool,
+    title: str,
+) -> Severity:
+    """Measure a scan and write <stem_path>_severity.json, .csv and .html, all or none of them.
+
+    Memory holds a few slices and, while lungs are looked for, a coarse copy of the scan.
+
+    Args:
+        stem_path: Folder and beginning of the files' names.
+        volume: The scan.
+        mask: (slices, H, W) as volume.axial, or a memory map of it; > 0 is lesion.
+        lung: Lung masks of the same shape, > 0 is lung; 1 and 2 tell the lungs apart where there
+            are both of them and nothing else. None finds the lungs in a scan in HU.
+        unit_is_hu: Whether the scan is in HU. If not and no lungs are given, only the lesions'
+            volumes are told.
+        title: Heading of the page; names the scan in the CSV.
+
+    Raises:
+        ValueError: Mask and scan differ in shape.
+        UserError: Lung masks and scan differ in shape, a slice cannot be read, or the disk is full.
+    """
+    if mask.shape != volume.shape:
+        raise ValueError(f"mask is {mask.shape}, the scan is {volume.shape}")
+    try:
+        lungs, origin = open_lungs(volume, mask, lung, unit_is_hu)
+    except NoLungs as reason:
+        lungs, origin = None, str(reason)
+    severity, counts = measure(title, volume, mask, lungs, origin, unit_is_hu)
+    views = make_views(volume, mask, lungs, counts, unit_is_hu)
+    texts = {
+        ".json": json.dumps(to_plain(severity), indent=2, ensure_ascii=False) + "\n",
+        ".html": _page(severity, views, is_found=lungs is not None and lung is None),
+    }
+    with ExitStack() as files:
+        paths = {
+            suffix: files.enter_context(
+                whole_file(stem_path.with_name(f"{stem_path.name}_severity{suffix}"))
+            )
+            for suffix in (".json", ".csv", ".html")
+        }
+        for suffix, text in texts.items():
+            paths[suffix].write_text(text, encoding="utf-8")
+        _write_csv(paths[".csv"], severity)
+    return severity
+
+
+def to_plain(severity: Severity) -> dict[str, Any]:
+    """The figures for JSON; lengths in mm, volumes in mL, shares in %."""
+    return {
+        "title": severity.title,
+        "disclaimer": DISCLAIMER,
+        "slices_rows_columns": list(severity.shape),
+        "spacing_mm": list(severity.spacing_mm),
+        "lungs": severity.lungs,
+        "notes": list(severity.notes),
+        "lesion_ml": severity.lesion_ml,
+        "lesion_outside_lungs_ml": severity.lesion_outside_ml,
+        "involvement_percent": severity.involvement_percent,
+        "score": severity.score,
+        "score_maximum": score.MOST_POINTS,
+        "score_source": score.SOURCE,
+        "mean_hu": severity.mean_hu,
+        "above_minus_300_hu_percent": severity.dense_percent,
+        "regions": [region._asdict() for region in severity.regions],
+        "num_lesions": severity.num_lesions,
+        "lesion_sizes_ml": severity.lesion_sizes_ml,
+        "lesions": [lesion._asdict() for lesion in severity.lesions[:_LISTED_IN_JSON]],
+    }
+
+
+def _write_csv(path: Path, severity: Severity) -> None:
+    """A row for the whole scan, for what lies outside of lungs, and for each region."""
+    rows: list[Sequence[Any]] = [("whole scan", None, severity.lesion_ml, None, None)]
+    if severity.lesion_outside_ml is not None:
+        rows.append(("outside of lungs", None, severity.lesion_outside_ml, None, None))
+    rows += [
+        (region.name, region.lung_ml, region.lesion_ml, region.involvement_percent, points)
+        for region, points in _region_rows(severity)
+    ]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(_COLUMNS)
+        writer.writerows([severity.title, *row] for row in rows)
+
+
+def _region_rows(severity: Severity) -> list[tuple[regions.Region, int | None]]:
+    """Regions with their points; those of both lungs are the score."""
+    return [
+        (region, region.points if number else severity.score)
+        for number, region in enumerate(severity.regions)
+    ]
+
+
+def _page(severity: Severity, views: Sequence[View], is_found: bool) -> str:
+    """The page; it refers to nothing outside of itself."""
+    return load_template(_TEMPLATE, ml=format_ml, percent=format_percent).render(
+        severity=severity,
+        rows=_region_rows(severity),
+        lobes=_lobes(severity),
+        lesions=severity.lesions[:_LISTED_ON_PAGE],
+        views=views,
+        is_found=is_found,
+        score=score,
+        constants={
+            "air_hu": AIR_HU,
+            "closing_mm": CLOSING_MM,
+            "least_cm2": LEAST_AREA_CM2,
+            "dense_hu": DENSE_HU,
+        },
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _lobes(severity: Severity) -> Mapping[str, list[regions.Region]]:
+    """The regions that stand for lobes, by side, from top to bottom."""
+    return {
+        side: [own for own in severity.regions if own.is_lobe and own.name.startswith(side)]
+        for side in ("right", "left")
+    }
+
+
+def format_ml(volume: float | None) -> str:
+    """A volume in mL with about three digits; a dash for None."""
+    if volume is None:
+        return "–"
+    if 0 < volume < 0.005:
+        return "< 0.01"
+    return f"{volume:,.{0 if volume >= 99.95 else 1 if volume >= 9.995 else 2}f}"
+
+
+def format_percent(share: float | None) -> str:
+    """A share in % with a decimal; a dash for None."""
+    if share is None:
+        return "–"
+    return "< 0.1" if 0 < share < 0.05 else f"{share:.1f}"

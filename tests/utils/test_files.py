@@ -1,0 +1,96 @@
+"""Files and folders appear whole or not at all."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from utils.errors import UserError
+from utils.files import whole_file, whole_folder
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with whole_file(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        assert temporary.suffix == ".json"
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_an_error_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+
+    def fail() -> None:
+        with whole_file(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "a.json"
+    with (
+        pytest.raises(UserError, match="cannot be written") as caught,
+        whole_file(path) as temporary,
+    ):
+        temporary.write_text("x")
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    with whole_folder(out) as partial:
+        (partial / "a").write_text("x")
+        assert not out.exists()
+    assert (out / "a").read_text() == "x"
+    assert os.listdir(out.parent) == ["out"]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o755
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with whole_folder(out) as partial:
+        (partial / "a").touch()
+    assert os.listdir(out) == ["a"]
+
+
+@pytest.mark.parametrize("error", [UserError("no"), KeyboardInterrupt(), OSError(28, "No space")])
+def test_an_error_leaves_no_folder(error: BaseException, tmp_path: Path) -> None:
+    def fail() -> None:
+        with whole_folder(tmp_path / "out") as partial:
+            (partial / "deep").mkdir()
+            (partial / "deep" / "a").touch()
+            raise error
+
+    with pytest.raises((UserError, KeyboardInterrupt)):
+        fail()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_told_in_one_line_with_what_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught, whole_folder(tmp_path / "out"):
+        raise OSError(28, "No space left on device")
+    assert str(caught.value).startswith(f"{tmp_path / 'out'}: cannot be written (No space left")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_there_is_kept(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    if kind == "folder":
+        out.mkdir()
+    mine = out / "mine.txt" if kind == "folder" else out
+    mine.write_text("keep")
+    with pytest.raises(UserError, match="exists and is not empty"), whole_folder(out):
+        pass
+    assert mine.read_text() == "keep"

@@ -1,0 +1,123 @@
+"""Where a configuration is taken apart: everything built from here on gets plain arguments."""
+
+from torch import nn
+
+from losses import create_loss
+from models import create_model
+from models.parts.checks import describe_sizes, fitting_size
+from training.activation_checkpointing import checkpoint_activations
+from training.distributed import World, synchronise_batch_norm
+from training.runtime import Runtime, create_runtime, set_determinism
+from training.state import TrainingState, create_training_state
+from utils.config import Config
+from utils.contracts import Batch, noise_batch
+from utils.errors import UserError
+
+OWN_LOSS = "own"
+
+
+def build_runtime(config: Config) -> Runtime:
+    """Device, precision and memory format; the choice of algorithms is made with it."""
+    training = config.training
+    set_determinism(training.deterministic)
+    return create_runtime(training.device, training.precision, training.channels_last)
+
+
+def build_network(config: Config) -> nn.Module:
+    """The network, once its input size is known to fit.
+
+    Raises:
+        UserError: The size does not fit; names the size to use.
+    """
+    network = create_model(config.model.name, **config.model.args)
+    height, width = config.data.image_size
+    fit = fitting_size(network, height, width)
+    if (height, width) != fit:
+        raise UserError(
+            f"data.image_size: {height} x {width} px does not fit {config.model.name}: "
+            f"{describe_sizes(network)}; use [{fit[0]}, {fit[1]}]"
+        )
+    return network
+
+
+def build_loss(config: Config, network: nn.Module, world: World | None = None) -> nn.Module:
+    """The loss, once the network is known to have the heads that it needs.
+
+    loss.function own is the loss of the network's own paper; loss.args then change its arguments.
+    """
+    function, args = config.loss.function, config.loss.args
+    if function == OWN_LOSS:
+        function = network.own_loss
+        args = {**getattr(network, "own_loss_args", {}), **args}
+    loss = create_loss(function, **args)
+    idle = check_heads(network, loss)
+    if idle and (world or World()).is_main:
+        print(
+            f"warning: loss.function {config.loss.function} leaves the network's "
+            f"{', '.join(idle)} side outputs untrained"
+        )
+    return loss
+
+
+def build_training_state(
+    config: Config, network: nn.Module, loss: nn.Module, runtime: Runtime, world: World
+) -> TrainingState:
+    """The network as it will be trained, with its optimizer and all else that changes.
+
+    Raises:
+        UserError: Settings that exclude each other, or a network that names no segments for
+            activation checkpointing.
+    """
+    training = config.training
+    if training.compile and training.activation_checkpointing:
+        raise UserError(
+            "training.compile and training.activation_checkpointing exclude each other (the "
+            "compiler chooses by itself what to recompute); set one of them to false"
+        )
+    if world.size > 1:
+        freeze_untrained(network, loss, noise_batch(1, *config.data.image_size))
+        if training.sync_batch_norm:
+            network = synchronise_batch_norm(network, runtime.device.type == "cuda")
+    network = runtime.prepare(network)
+    if training.activation_checkpointing:
+        checkpoint_activations(network)
+    state = create_training_state(config, network)
+    if training.compile:
+        for module in {state.model, state.evaluated}:
+            module.compile()
+    return state
+
+
+def freeze_untrained(network: nn.Module, loss: nn.Module, batch: Batch) -> None:
+    """Mark the parameters that get no gradient: several processes would wait for it.
+
+    Args:
+        network: On the CPU.
+        loss: That it will be trained by.
+        batch: Any batch that fits the network.
+    """
+    network.eval()
+    loss.eval()
+    loss(network(batch["image"]), batch)["total"].backward()
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+    network.zero_grad(set_to_none=True)
+
+
+def check_heads(model: nn.Module, loss: nn.Module) -> list[str]:
+    """Refuse a loss that needs a head which the network lacks.
+
+    Returns:
+        The heads that the network computes and the loss leaves untrained.
+
+    Raises:
+        UserError: Names the missing heads.
+    """
+    missing = sorted(loss.required_heads - model.heads)
+    if missing:
+        raise UserError(
+            f"loss.function: the loss supervises {', '.join(missing)} side outputs, which this "
+            "network lacks; take loss.function own (the network's own) or dice, give model.args "
+            "the stages, or set the term's weight in loss.args to 0"
+        )
+    return sorted(model.heads - loss.required_heads)

@@ -1,0 +1,49 @@
+"""What a network makes of slices: its output, its probabilities at another size, and no NaN."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.runtime import Runtime
+from utils.contracts import Batch, SegOutput
+from utils.errors import NonFiniteError
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, batches: Iterable[Batch], runtime: Runtime, with_maps: bool = False
+) -> Iterator[tuple[Batch, SegOutput]]:
+    """Each batch, moved, with the network's output in evaluation mode; inner maps on request."""
+    model.eval()
+    for batch in batches:
+        batch = runtime.move(batch)
+        with runtime.autocast():
+            output = model(batch["image"], with_maps=with_maps)
+        yield batch, output
+
+
+def resize_prob(prob: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Probabilities (H, W) at another size, bilinearly; as they are where it is their own."""
+    if tuple(prob.shape) == tuple(size):
+        return prob
+    resized = F.interpolate(prob[None, None], size, mode="bilinear", align_corners=False)
+    return resized[0, 0].clamp_(0, 1)
+
+
+def check_prediction(prob: NDArray[np.floating], name: str) -> None:
+    """Refuse a predicted map with NaN, which is no score.
+
+    Raises:
+        NonFiniteError: Names the slice.
+    """
+    if np.isnan(prob).any():
+        raise NonFiniteError(f"case {name}: the prediction holds NaN; the weights are spoilt")
+
+
+def logits_to_prob(logits: Tensor) -> Tensor:
+    """Sigmoid of one channel (B, 1, H, W), softmax over several (B, K, H, W)."""
+    return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)

@@ -1,0 +1,160 @@
+"""What a run tells: lines on the terminal, TensorBoard events, run_info.json."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from figures.cases import case_panels, draw_cases
+from training.epoch_record import TrainResult
+from training.prediction import predict
+from training.run_folder import RunFolder
+from training.run_info import describe_run_info
+from training.runtime import Runtime
+from training.state import TrainingState
+from training.tensorboard import Logbook, peak_memory_mib
+from utils.config import Config
+from utils.config_loader import dump_config, flatten, save_config
+from utils.files import write_json
+
+# The scores that TensorBoard plots and the HParams tab lists.
+_SCORES = (
+    "dice",
+    "sensitivity",
+    "precision",
+    "mae",
+    "e_measure_mean",
+    "s_measure",
+    "dice_pooled",
+    "dice_nonempty",
+)
+
+
+class Recorder:
+    """Keeps the record of a run; in a job of several processes, in the main one.
+
+    Args:
+        config: The resolved configuration.
+        folder: Where the run is kept.
+        runtime: Device of the network.
+        pictures: Validation cases to draw.
+        info: What the run is made with, from training.run_info.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        runtime: Runtime,
+        pictures: DataLoader[dict[str, Any]],
+        info: dict[str, Any],
+    ) -> None:
+        self.config, self.folder, self.runtime, self.pictures = config, folder, runtime, pictures
+        self.info = info
+
+    @contextmanager
+    def open(self, state: TrainingState) -> Iterator[None]:
+        """Write configuration and run info; TensorBoard's events are open within the block."""
+        print(describe_run_info(self.info), flush=True)
+        save_config(self.config, self.folder.config)
+        self.info["sessions"] = [
+            *_former_sessions(self.folder, state),
+            {
+                "started": self.info["started"],
+                "from_epoch": state.epoch,
+                "from_step": state.step,
+                "git": self.info["git"],
+                "hardware": self.info["hardware"],
+                "num_processes": self.info["num_processes"],
+            },
+        ]
+        write_json(self.folder.run_info, self.info)
+        self.logbook = Logbook(self.folder.tensorboard, first_epoch=state.epoch + 1)
+        try:
+            self.logbook.write_text("config", dump_config(self.config))
+            yield
+        finally:
+            self.logbook.close()
+
+    def epoch(
+        self,
+        state: TrainingState,
+        trained: TrainResult,
+        terms: dict[str, float],
+        scores: dict[str, Any],
+        learning_rate: float,
+    ) -> None:
+        """Tell an epoch that has just been finished."""
+        groups = {
+            "train/loss": trained.terms,
+            "train": {"dice_pooled": trained.dice_pooled},
+            "val/loss": terms,
+            "val": _plotted(scores),
+            "optimizer": {"learning_rate": learning_rate},
+            "speed": {"images_per_second": trained.images_per_second},
+            "memory": {"peak_mib": peak_memory_mib(self.runtime.device)},
+        }
+        if state.scaler.is_enabled():
+            groups["optimizer"]["loss_scale"] = state.scaler.get_scale()
+        for prefix, values in groups.items():
+            self.logbook.write_scalars(prefix, values, state.epoch)
+        every, last = self.config.logging.image_every, self.config.training.epochs
+        if every and (state.epoch % every == 0 or state.epoch in (1, last)):
+            self._draw(state)
+        self.logbook.flush()
+        print(
+            f"epoch {state.epoch:3d}/{last}  loss {trained.terms['total']:.4f}  "
+            f"val loss {terms['total']:.4f}  val Dice {100 * scores['dice']:6.2f} %"
+            f"{' *' if state.best_epoch == state.epoch else '  '}  lr {learning_rate:.1e}  "
+            f"{trained.images_per_second:.1f} images/s",
+            flush=True,
+        )
+
+    def finish(self, state: TrainingState) -> None:
+        """Write the final score beside the settings, and what the run came to."""
+        settings = flatten(self.config.model_dump(mode="json"))
+        self.logbook.write_score(settings, _plotted(state.best_scores))
+        self.info |= {
+            "epochs": state.epoch,
+            "best_epoch": state.best_epoch,
+            "best_scores": state.best_scores,
+            "train_seconds": round(state.seconds, 1),
+        }
+        write_json(self.folder.run_info, self.info)
+
+    def has_finished(self, state: TrainingState) -> bool:
+        """Whether the end of the run was told; not so where it was killed just before."""
+        try:
+            return json.loads(self.folder.run_info.read_text("utf-8"))["epochs"] == state.epoch
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    @torch.no_grad()
+    def _draw(self, state: TrainingState) -> None:
+        """Write pictures of the fixed validation cases."""
+        batches = predict(state.evaluated, self.pictures, self.runtime, with_maps=True)
+        stages = getattr(state.evaluated, "side_outputs", None)
+        with torch.compiler.set_stance("force_eager"):  # another graph is not worth its compilation
+            for batch, output in batches:
+                count = len(batch["name"])
+                rows = [case_panels(batch, output, i, stages) for i in range(count)]
+                figure = draw_cases(batch["name"], rows)
+                self.logbook.write_figure("val/cases", figure, state.epoch)
+
+
+def _former_sessions(folder: RunFolder, state: TrainingState) -> list[dict[str, Any]]:
+    """What an earlier start of the same run noted; nothing for a new run or an unreadable note."""
+    if not (state.epoch or state.step):
+        return []
+    try:
+        return json.loads(folder.run_info.read_text(encoding="utf-8"))["sessions"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _plotted(scores: dict[str, Any]) -> dict[str, float]:
+    """The scores that are plotted."""
+    return {name: scores[name] for name in _SCORES}

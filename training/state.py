@@ -1,0 +1,209 @@
+"""Everything of a run that changes while it trains, and how it is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from datasets.card import DataMeaning, read_card
+from training.checkpoint import FORMAT, load_weights, save_checkpoint
+from training.distributed import World
+from training.early_stopping import EarlyStopping
+from training.epoch_record import EpochRecord
+from utils.config import Config
+from utils.config_loader import changed_keys, flatten, restore_config
+from utils.errors import UserError
+
+# Keys that may change when a run goes on; any other makes it another run.
+_RESUMABLE = (
+    "training.epochs",
+    "training.device",
+    "training.activation_checkpointing",
+    "early_stopping.",
+    "data.root",
+    "data.num_workers",
+    "data.cache_mib",
+    "checkpoint.",
+    "logging.",
+)
+# Of several changed keys, those that explain the others.
+_TELLING = ("model.name", "model.args.num_classes", "loss.function")
+
+
+@dataclass
+class TrainingState:
+    """Network, optimizer and all that a run must know to go on as if it had never stopped.
+
+    Attributes:
+        ema: Moving average of the weights and buffers; None where it is switched off.
+        scaler: Loss scale of fp16; does nothing in other precisions.
+        epoch: Epochs finished, validation included.
+        step: Optimizer steps done in the epoch after that.
+        record: What is known of those steps.
+        random: Generators of each process after the last step; None: seed anew with the epoch.
+        meaning: What the weights mean without the data folder at hand.
+        seconds: Time spent training, over all sessions of the run.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
+    stopping: EarlyStopping
+    scaler: torch.amp.GradScaler
+    ema: AveragedModel | None = None
+    epoch: int = 0
+    step: int = 0
+    record: EpochRecord = field(default_factory=EpochRecord)
+    random: list[dict[str, Any]] | None = None
+    meaning: DataMeaning = field(default_factory=DataMeaning)
+    best_epoch: int = 0
+    best_scores: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is validated and kept: the moving average, where there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    def finish_epoch(self, val_loss: float, scores: dict[str, Any]) -> bool:
+        """Tell scheduler and early stopping how the epoch went; True where it is a new best."""
+        self.epoch, self.step = self.epoch + 1, 0
+        self.record, self.random = EpochRecord(), None
+        self.scheduler.step(val_loss)
+        improved = self.stopping.update(scores["dice"])
+        if improved:
+            self.best_epoch, self.best_scores = self.epoch, scores
+        return improved
+
+    def save_last(self, path: Path, config: Config) -> None:
+        """Write what --resume needs; the file before stays beside it."""
+        content = {
+            "model": self.model.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "config": config.model_dump(mode="json"),
+            **self.meaning.to_plain(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "record": self.record.state_dict(),
+            "random": self.random,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "early_stopping": self.stopping.state_dict(),
+            "best_epoch": self.best_epoch,
+            "best_scores": self.best_scores,
+            "seconds": self.seconds,
+        }
+        save_checkpoint(path, content, keep_previous=True)
+
+    def save_best(self, path: Path, config: Config) -> None:
+        """Write what test.py and predict.py need: weights, configuration, meaning, score."""
+        content = {
+            "model": self.evaluated.state_dict(),
+            "config": config.model_dump(mode="json"),
+            **self.meaning.to_plain(),
+            "epoch": self.epoch,
+            "scores": self.best_scores,
+        }
+        save_checkpoint(path, content)
+
+    def restore(
+        self, content: dict[str, Any], path: Path, config: Config, world: World | None = None
+    ) -> None:
+        """Go on where a last.pt stopped.
+
+        Args:
+            content: What training.checkpoint read.
+            path: The run's last.pt, for the messages.
+            config: Of the run that goes on.
+            world: The processes of the job; the main one goes on with the epoch's record.
+
+        Raises:
+            UserError: The file is unfit, or the configuration makes it another run.
+        """
+        if content["format"] != FORMAT or "optimizer" not in content:
+            raise UserError(
+                f"{path}: holds weights but not what a run needs to go on (an older version's "
+                "last.pt, or a best.pt); score it with test.py, or start a new run"
+            )
+        former = restore_config(content["config"])
+        changed = [k for k in changed_keys(former, config) if not k.startswith(_RESUMABLE)]
+        if changed:
+            raise UserError(
+                f"{path}: made with another {', '.join(changed)} "
+                f"({_describe_change(changed, former, config)}); resume with the run's own "
+                f"settings ({path.parent / 'config.yaml'}), or start a new run"
+            )
+        load_weights(self.model, content["model"], path)
+        if self.ema is not None:
+            load_weights(self.ema, content["ema"], path)
+        parts = {
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "scaler": self.scaler,
+            "early_stopping": self.stopping,
+            "record": self.record,
+        }
+        for name, part in parts.items():
+            part.load_state_dict(content[name])
+        for name in ("epoch", "step", "random", "best_epoch", "best_scores", "seconds"):
+            setattr(self, name, content[name])
+        if world is not None and not world.is_main:
+            self.record = EpochRecord()
+
+
+def create_training_state(config: Config, model: nn.Module) -> TrainingState:
+    """A fresh state: Adam, ReduceLROnPlateau, early stopping, loss scale and moving average.
+
+    Args:
+        config: Settings of all of these.
+        model: The network where and as it will be trained.
+
+    Raises:
+        UserError: The data folder's card cannot be read.
+    """
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=config.optimizer.learning_rate,
+        weight_decay=config.optimizer.weight_decay,
+        fused=True,  # one pass over the parameters, on CPU and CUDA
+    )
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=config.scheduler.factor, patience=config.scheduler.patience
+    )
+    device = next(model.parameters()).device
+    scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
+    return TrainingState(
+        model,
+        optimizer,
+        scheduler,
+        EarlyStopping(config.early_stopping.patience),
+        scaler,
+        _create_ema(model, config.training.ema_decay),
+        meaning=DataMeaning.from_card(read_card(Path(config.data.root))),
+    )
+
+
+def _describe_change(keys: Sequence[str], former: Config, config: Config) -> str:
+    """The most telling of the changed keys with both values."""
+    telling = next((key for key in _TELLING if key in keys), keys[0])
+    old, new = (
+        flatten(c.model_dump(mode="json")).get(telling, "default") for c in (former, config)
+    )
+    return f"{telling} is {old} there, {new} here"
+
+
+def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """A moving average of weights and buffers; the first step's weights start it."""
+    if decay is None:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

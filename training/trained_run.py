@@ -1,0 +1,108 @@
+"""A checkpoint opened: its network, ready to predict, with the settings it was trained by."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from datasets.card import DataMeaning
+from training.builders import build_network, build_runtime
+from training.checkpoint import load_checkpoint, load_weights
+from training.runtime import Runtime
+from utils.config import Config, DataConfig
+from utils.config_loader import override_config, restore_config
+from utils.errors import UserError
+
+# What may be set when a checkpoint is used; the rest is the checkpoint's own.
+_OVERRIDABLE = (
+    "data.",
+    "evaluation.",
+    "training.device",
+    "training.precision",
+    "training.channels_last",
+)
+
+
+class TrainedRun(NamedTuple):
+    """A trained network.
+
+    Attributes:
+        name: Its title, and part of file names.
+        trained: The configuration it was trained by.
+        config: The same, as overridden.
+        network: Prepared by the runtime.
+        runtime: Device, precision, memory format.
+        epoch: Of the checkpoint.
+        meaning: Of the data that it was trained on.
+    """
+
+    name: str
+    trained: Config
+    config: Config
+    network: nn.Module
+    runtime: Runtime
+    epoch: int
+    meaning: DataMeaning = DataMeaning()
+
+
+def open_run(
+    path: Path, name: str, overrides: Sequence[str] = (), data: DataConfig | None = None
+) -> TrainedRun:
+    """A checkpoint as a network that is ready to predict.
+
+    Args:
+        path: The checkpoint.
+        name: Of the run.
+        overrides: 'a.b=value' pairs of --set.
+        data: Settings of the data set to predict; None takes the checkpoint's own. The size of
+            the network's input and the width of edges are always its own.
+
+    Raises:
+        UserError: As load_checkpoint and override_config.
+    """
+    checkpoint = load_checkpoint(path)
+    trained = restore_config(checkpoint["config"])
+    config = override_config(trained, overrides, _OVERRIDABLE)
+    if data is not None:
+        config = _with_data(config, data)
+    runtime = build_runtime(config)
+    network = build_network(config)
+    load_weights(network, checkpoint["model"], path)
+    network = runtime.prepare(network)
+    return TrainedRun(
+        name,
+        trained,
+        config,
+        network,
+        runtime,
+        checkpoint["epoch"],
+        DataMeaning.from_plain(checkpoint),
+    )
+
+
+def name_runs(paths: Sequence[Path]) -> list[str]:
+    """A different name for every checkpoint <experiment>/seed<k>/<file>.pt, as short as can be.
+
+    The experiment; with seed, and then with the file, where others would be called the same.
+
+    Raises:
+        UserError: A checkpoint stands twice.
+    """
+    resolved = [path.resolve() for path in paths]
+    for path, given in zip(resolved, paths, strict=True):
+        if resolved.count(path) > 1:
+            raise UserError(f"--checkpoint: {given} stands twice; name every run once")
+    parts = [[*path.parent.parts[-2:], path.stem] for path in resolved]
+    for num_parts in (1, 2, 3):
+        names = [re.sub(r"[^\w.+-]+", "_", "_".join(part[:num_parts])) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{index}_{name}" for index, name in enumerate(names, 1)]
+
+
+def _with_data(config: Config, data: DataConfig) -> Config:
+    """The configuration for another data set."""
+    own = {"image_size": config.data.image_size, "edge_width": config.data.edge_width}
+    return config.model_copy(update={"data": data.model_copy(update=own)})

@@ -1,0 +1,198 @@
+"""A run: epochs of training and validation, kept so that it can go on from any moment."""
+
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from torch import nn
+
+from metrics import Meter
+from training.data import TrainingData
+from training.distributed import World
+from training.engine import evaluate, train_one_epoch
+from training.interruption import StopRequest
+from training.random_state import random_state, restore_random_state, seed_everything
+from training.recorder import Recorder
+from training.run_folder import RunFolder
+from training.runtime import Runtime
+from training.state import TrainingState
+from training.step import TrainingStep
+from utils.config import Config
+from utils.errors import Interrupted, explain
+from utils.progress import Progress
+
+T = TypeVar("T")
+
+
+class Trainer:
+    """Fits a network; every process of a job runs one, and the main one writes.
+
+    Args:
+        config: The resolved configuration.
+        state: Network, optimizer and all that changes; fresh or restored.
+        loss: Named terms with their total.
+        data: Loaders.
+        runtime: Device, precision, memory format.
+        folder: Where the run is kept.
+        world: The processes of the job.
+        recorder: Tells how it goes; None in all processes but the main one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        state: TrainingState,
+        loss: nn.Module,
+        data: TrainingData,
+        runtime: Runtime,
+        folder: RunFolder,
+        world: World,
+        recorder: Recorder | None,
+    ) -> None:
+        self.config, self.state, self.loss, self.data = config, state, loss, data
+        self.runtime, self.folder, self.world, self.recorder = runtime, folder, world, recorder
+        self.saved = (state.epoch, state.step) if state.epoch or state.step else None
+        self.step = TrainingStep(
+            state,
+            loss,
+            runtime,
+            world=world,
+            num_parts=config.training.accumulation_steps,
+            gradient_clip=config.training.gradient_clip,
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last epoch, or the end of early stopping's patience, is reached."""
+        state = self.state
+        return state.epoch >= self.config.training.epochs or state.stopping.should_stop
+
+    def run(self) -> None:
+        """Fit the network; a finished run stays as it is."""
+        is_told = self.recorder is None or self.recorder.has_finished(self.state)
+        if not (self.is_finished and is_told):
+            self.fit()
+        elif self.world.is_main:
+            print(f"{self.folder.path}: finished before; a larger training.epochs goes on")
+        if self.world.is_main:
+            print(
+                f"best validation Dice {100 * self.state.stopping.best:.2f} % in epoch "
+                f"{self.state.best_epoch} of {self.state.epoch}\n"
+                f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
+            )
+
+    def fit(self) -> None:
+        """Epoch by epoch, until the last one, early stopping, or a request to stop.
+
+        Raises:
+            UserError: A loss that is not finite, or a file that cannot be written.
+            MachineError: A process or the memory was lost.
+            Interrupted: Ctrl-C or SIGTERM, after the run was saved.
+        """
+        self.started = time.perf_counter() - self.state.seconds
+        try:
+            with StopRequest(self.world.size > 1, self.world.is_main) as self.stop:
+                self._fit_and_record()
+        except BaseException as error:
+            if self.world.is_main:
+                print(f"\nended in epoch {self.state.epoch + 1}; {self.kept()}", flush=True)
+            explanation = explain(error, self.folder.path, self.world.size)
+            if explanation is error:
+                raise
+            raise explanation from error
+
+    def _fit_and_record(self) -> None:
+        """Epochs, with the recorder around them."""
+        if self.recorder is None:
+            while not self.is_finished:
+                self._fit_epoch()
+            return
+        with self.recorder.open(self.state):
+            while not self.is_finished:
+                self._fit_epoch()
+            self.recorder.finish(self.state)
+
+    def _fit_epoch(self) -> None:
+        """The rest of an epoch: steps, validation, record."""
+        state, learning_rate = self.state, self.state.learning_rate
+        self._train()
+        terms, scores = self._validate()
+        trained = state.record.over_processes(self.world).result()
+        improved = state.finish_epoch(terms["total"], scores)
+        if improved and self.world.is_main:
+            state.save_best(self.folder.best, self.config)
+        try:
+            # Before the checkpoint: after a kill between the two, the epoch is told of again.
+            if self.recorder:
+                self.recorder.epoch(state, trained, terms, scores, learning_rate)
+        finally:  # a full disk of the events must not cost the epoch
+            self._save()
+        self._stop_if_asked()
+
+    def _train(self) -> None:
+        """The optimizer steps that are left in the epoch."""
+        state, epoch = self.state, self.state.epoch + 1
+        self.data.batches.set_epoch(epoch, first_step=state.step)
+        # Seeded per epoch and process: a resumed run draws the numbers of an uninterrupted one.
+        seed_everything(self.config.training.seed * 1_000_003 + epoch + 2**40 * self.world.rank)
+        if state.random is not None and len(state.random) == self.world.size:
+            restore_random_state(state.random[self.world.rank])
+        state.random = None
+        bar = Progress(self.data.train, f"epoch {epoch}/{self.config.training.epochs}")
+        train_one_epoch(self.step, bar, state.record, bar, self._after_step)
+
+    def _after_step(self) -> None:
+        """Count the step; keep the run where that is due or asked for."""
+        self.state.step += 1
+        every = self.config.checkpoint.every_steps
+        if every is not None and self.state.step % every == 0:
+            self._save()
+        self._stop_if_asked()
+
+    def _validate(self) -> tuple[dict[str, float], dict[str, Any]]:
+        """Mean loss terms and the meter's summary over the validation split."""
+        model, evaluation = self.state.evaluated, self.config.evaluation
+        self.world.share_buffers(model)
+        meter = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+        batches = self._stopping_between(Progress(self.data.val, "validation"))
+        averages = evaluate(model, batches, self.runtime, meter, self.loss)
+        whole = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+        for rows in self.world.gather(meter.rows):
+            whole.add_rows(rows)
+        return averages.over_processes(self.world).means(), whole.summary()
+
+    def _stopping_between(self, batches: Iterable[T]) -> Iterator[T]:
+        """The batches, with a look between two whether a lone process is asked to stop."""
+        for batch in batches:
+            if self.world.size == 1:
+                self._stop_if_asked()
+            yield batch
+
+    def _stop_if_asked(self) -> None:
+        """Keep the run and leave, if a process of the job was asked to."""
+        if not self.world.any(self.stop.is_made):
+            return
+        self._save()
+        number = max(n or 0 for n in self.world.gather(self.stop.signal_number))
+        raise Interrupted(number, f"stopped by {signal.Signals(number).name}")
+
+    def kept(self) -> str:
+        """What an interruption leaves behind, in words."""
+        if self.saved is None:
+            return "nothing was saved yet; start again"
+        epoch, step = self.saved
+        steps = f" and {step} steps of the next" if step else ""
+        return f"{self.folder.last} holds epoch {epoch}{steps}; go on with --resume"
+
+    def _save(self) -> None:
+        """Write last.pt: everything as it is between two steps."""
+        state = self.state
+        state.seconds = time.perf_counter() - self.started
+        merged = state.record.over_processes(self.world)
+        state.random = self.world.gather(random_state()) if state.step else None
+        if self.world.is_main:
+            kept, state.record = state.record, merged
+            state.save_last(self.folder.last, self.config)
+            state.record = kept
+        self.saved = state.epoch, state.step

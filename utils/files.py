@@ -1,0 +1,86 @@
+"""Files and folders that appear whole or not at all: written under another name, then renamed."""
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file that is to appear at `path`; an error leaves what was there before.
+
+    The temporary name ends as `path` does, for writers that go by the suffix.
+
+    Raises:
+        UserError: The disk is full or read-only; names the file.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Where to write a folder that is to appear at `path`, which must be new or empty.
+
+    Raises:
+        UserError: `path` is not empty, or the disk is full or read-only.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} exists and is not empty: remove it or choose another --out")
+    partial = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        yield partial
+        partial.chmod(0o755)  # mkdtemp makes it private
+        os.replace(partial, path)  # an empty folder is replaced, too
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    """One line for a disk that does not take it; what was asked for, not the temporary name."""
+    return UserError(
+        f"{path}: cannot be written ({error.strerror or error}); make room on the disk"
+    )
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON under a temporary name, then rename; NaN becomes null."""
+    text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False)
+    with whole_file(path) as file:
+        file.write_text(text + "\n", encoding="utf-8")
+
+
+def _without_nan(content: Any) -> Any:
+    """Plain values with None for NaN, which JSON does not know."""
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and content != content else content
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows with equal keys as CSV, under a temporary name first."""
+    with whole_file(path) as file, file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,6 +1,0 @@
-"""How much of the lungs a lesion mask covers: volumes, regions and a score of 0 to 25."""
-
-from utils.severity.measure import Severity
-from utils.severity.report import write_severity
-
-__all__ = ["Severity", "write_severity"]
