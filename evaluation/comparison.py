@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from evaluation.scored_run import Case, ScoredRun, read_scored_run
-from metrics.columns import METRICS
 from metrics.confidence import DEFAULT_BOOTSTRAP, Bootstrap, Unit, resampling_units
 from metrics.paired_tests import PairedComparison, compare_paired, smallest_permutation_p
+from metrics.registry import METRICS, MISSING, Metric
 from utils.errors import UserError
 from utils.files import write_json
 
@@ -97,9 +97,7 @@ def format_comparison(comparison: Comparison) -> str:
     heads = ("n", "A", "B", "B - A", level, "Wilcoxon p", "permutation p")
     lines = [f"A  {comparison.run_a}", f"B  {comparison.run_b}", _line("", heads)]
     for key, paired in comparison.metrics.items():
-        is_distance = METRICS[key].unit == "distance"
-        label = METRICS[key].title + (f", {unit}" if is_distance else "")
-        lines.append(_line(label, _cells(paired, 1 if is_distance else 100)))
+        lines.append(_line(METRICS[key].label(unit), _cells(paired, METRICS[key])))
     return "\n".join([*lines, *_notes(comparison)])
 
 
@@ -129,25 +127,20 @@ def _line(label: str, cells: tuple[str, ...]) -> str:
     return f"{label:<16}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
 
 
-def _cells(paired: PairedComparison, factor: int) -> tuple[str, ...]:
+def _cells(paired: PairedComparison, metric: Metric) -> tuple[str, ...]:
     """The figures of one metric."""
-    interval = "-"
+    interval = MISSING
     if paired.interval is not None:
-        interval = "[{:+.2f}, {:+.2f}]".format(*(factor * end for end in paired.interval))
-    means = (_number(factor * mean) for mean in (paired.mean_a, paired.mean_b))
+        interval = f"[{', '.join(metric.format(end, sign='+') for end in paired.interval)}]"
+    means = (metric.format(mean) for mean in (paired.mean_a, paired.mean_b))
     p_values = (_p_value(p) for p in (paired.wilcoxon_p, paired.permutation_p))
-    difference = _number(factor * paired.difference, sign="+")
+    difference = metric.format(paired.difference, sign="+")
     return (str(paired.num_cases), *means, difference, interval, *p_values)
-
-
-def _number(value: float, sign: str = "") -> str:
-    """Two decimals; a dash for NaN."""
-    return "-" if math.isnan(value) else f"{value:{sign}.2f}"
 
 
 def _p_value(p: float) -> str:
     """Three decimals; a dash for NaN."""
-    return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+    return MISSING if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _notes(comparison: Comparison) -> list[str]:

@@ -17,9 +17,9 @@ from evaluation.scoring import Evaluation, Viewer
 from evaluation.tables import conventions, score_tables
 from figures.charts import figure_to_svg
 from figures.scores import draw_dice_by_area, draw_dice_histogram, draw_threshold_curves
-from metrics.columns import METRICS
-from metrics.meter import ScoredCase
+from metrics.case import ScoredCase
 from metrics.protocols import PROTOCOLS
+from metrics.registry import METRICS
 from metrics.stretch import as_saved
 from metrics.threshold_counts import NUM_THRESHOLDS
 from utils.errors import UserError
@@ -152,11 +152,8 @@ def _columns(evaluation: Evaluation, summary: Mapping[str, Any]) -> Sequence[Col
     columns = [Column(key, head) for key, head in heads.items()]
     for key in evaluation.meter.keys:
         metric = METRICS[key]
-        if metric.unit == "distance":
-            columns.append(Column(key, f"{metric.head} {unit}", digits=1))
-        else:
-            digits = 2 if metric.is_better == "lower" else 1  # an error of 0.4 % says little
-            columns.append(Column(key, metric.head, percent=True, digits=digits))
+        head = f"{metric.head} {unit}" if metric.unit == "distance" else metric.head
+        columns.append(Column(key, head, metric))
     return [*columns, Column("lesion_px", "Lesion px"), Column("pred_px", "Predicted px")]
 
 

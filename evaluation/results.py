@@ -1,44 +1,63 @@
-"""From metrics.json to the result tables; see python -m evaluation.results --help."""
+"""From metrics.json to CSV, and from CSV to every table of results; see --help."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.tables import percent
 from metrics.protocols import INFNET, PROTOCOLS
+from metrics.registry import METRICS, main_metrics
+from training.run_info import git_columns
 from utils.cli import create_parser, run_main
 from utils.config_loader import RESOURCES
 from utils.errors import UserError
-from utils.files import write_rows
-from utils.readme import README, replace_table
+from utils.files import read_rows, write_rows
+from utils.readme import list_tables, replace_table
 
-# Column of the README's table: key of metrics.json.
-_PERCENT = {
-    "Dice ↑": "dice",
-    "Dice, slices with lesion ↑": "dice_nonempty",
-    "Dice, pooled ↑": "dice_pooled",
-    "Sens. ↑": "sensitivity",
-    "Prec. ↑": "precision",
-    "MAE ↓": "mae",
-    "E_phi ↑": "e_measure_mean",
-    "S_alpha ↑": "s_measure",
-}
+RESULTS = RESOURCES / "results"
+PAGES = (RESOURCES.parent / "README.md", RESULTS / "README.md")
 _COUNTS = ("n", "n_patients", "num_empty_target", "num_false_alarm", "num_missed")
+# Beside the mean over all slices, for Dice alone.
+_VARIANTS = {"dice_nonempty": "Dice, slices with lesion ↑", "dice_pooled": "Dice, pooled ↑"}
+_ENDS = ("low", "high")  # of the interval
 
 
 def main() -> None:
     """Command line."""
     parser = create_parser(
-        "Write scored runs as rows of resources/results/NAME.csv and of the README's table NAME.",
-        "python -m evaluation.results coronacases checkpoint/coronacases/seed2",
+        "Rebuild every table of README.md and resources/results/README.md from\n"
+        "resources/results/*.csv; with NAME and runs, write these into NAME.csv first.",
+        "python -m evaluation.results\n"
+        "  python -m evaluation.results coronacases checkpoint/coronacases/seed2",
     )
-    parser.add_argument("name", help="of the table: <!-- results:NAME --> in the README")
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of metrics.json")
+    parser.prog = "python -m evaluation.results"
+    parser.add_argument("name", nargs="?", help="of the table: <!-- results:NAME --> in a page")
+    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="folder of metrics.json")
     arguments = parser.parse_args()
-    rows = [read_row(run) for run in arguments.runs]
-    write_rows(RESOURCES / "results" / f"{arguments.name}.csv", rows)
-    replace_table(README, arguments.name, format_table(rows))
+    if arguments.name:
+        if not arguments.runs:
+            parser.error(f"{arguments.name}: name the runs whose scores are its rows")
+        rows = [read_row(run) for run in arguments.runs]
+        write_rows(RESULTS / f"{arguments.name}.csv", rows)
+    for page in PAGES:
+        rebuild_tables(page)
+
+
+def rebuild_tables(page: Path, results: Path = RESULTS) -> None:
+    """Write every table of a page again, from <results>/<its name>.csv.
+
+    Raises:
+        UserError: A CSV is missing or is no table of results, or the page cannot be written.
+    """
+    for name in list_tables(page):
+        path = results / f"{name}.csv"
+        try:
+            table = format_table(read_rows(path))
+        except (KeyError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"{path}: no rows of scored runs ({error})") from error
+        replace_table(page, name, table)
 
 
 def read_row(run: Path) -> dict[str, Any]:
@@ -54,8 +73,10 @@ def read_row(run: Path) -> dict[str, Any]:
             f"{path}: protocol {protocol}; score the run again, by native or cosup, for this table"
         )
     info, size = scores["run_info"], scores["scored_at"]
-    git = info["git"] or {"sha": "", "dirty": ""}
     low, high = scores["intervals"]["dice"] or (None, None)
+    columns = _columns()
+    if lost := [key for key in columns if key not in scores]:
+        raise UserError(f"{path}: no {lost[0]}; score the run again with test.py")
     return {
         "run": scores["run"],
         "seed": scores["seed"],
@@ -67,40 +88,58 @@ def read_row(run: Path) -> dict[str, Any]:
         "dice_low": low,
         "dice_high": high,
         "interval_unit": scores["interval_unit"],
-        **{key: scores[key] for key in (*_COUNTS, *_PERCENT.values())},
+        **{key: scores[key] for key in (*_COUNTS, *columns)},
+        **{key: scores[key] for key in METRICS if key in scores and key not in columns},
         "empty_target": scores["empty_target"],
         "threshold": scores["threshold"],
         "num_parameters": info["num_parameters"],
         "precision_of_arithmetic": info["precision"],
         "hardware": info["hardware"].get("gpu") or info["hardware"]["processor"],
-        "git_sha": git["sha"],
-        "git_dirty": git["dirty"],
+        **git_columns(info["git"]),
     }
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as Markdown, scores in per cent, with the conventions under them."""
-    heads = ["run", "data, split", *_PERCENT]
-    lines = [f"| {' | '.join(heads)} |", "|---" * 2 + "|---:" * len(_PERCENT) + "|"]
+    """The rows as Markdown, scores in per cent, with the conventions under them.
+
+    Args:
+        rows: Of read_row, or as a CSV has them, as text.
+    """
+    columns = {key: head for key, head in _columns().items() if key in rows[0]}
+    heads = ["run", "data, split", *columns.values()]
+    lines = [f"| {' | '.join(heads)} |", "|---" * 2 + "|---:" * len(columns) + "|"]
     for row in rows:
-        dice, *scores = (percent(row[key]) for key in _PERCENT.values())
-        if row["dice_low"] is not None:
-            dice += f" ({100 * row['dice_low']:.1f}–{100 * row['dice_high']:.1f})"
-        cells = (f"`{row['run']}`", f"{row['data_set']}, {row['split']}", dice, *scores)
+        scores = {key: _format(key, row[key]) for key in columns}
+        if row["dice_low"] not in (None, ""):
+            low, high = (METRICS["dice"].format(float(row[f"dice_{end}"]), 1) for end in _ENDS)
+            scores["dice"] += f" ({low}–{high})"
+        cells = (f"`{row['run']}`", f"{row['data_set']}, {row['split']}", *scores.values())
         lines.append(f"| {' | '.join(cells)} |")
     notes = []
     for row in rows:
         note = (
             f"{row['data_set']}, {row['split']}: n = {row['n']} slices of {row['n_patients']} "
             f"patients, {row['num_empty_target']} without lesion, protocol {row['protocol']}, "
-            f"scored at {row['size']} px, threshold {row['threshold']:.4g}, a blank prediction on "
-            f"a slice without lesion scores {row['empty_target']}; in brackets the 95 % interval "
-            f"by {row['interval_unit']}."
+            f"scored at {row['size']} px, threshold {float(row['threshold']):.4g}, a blank "
+            f"prediction on a slice without lesion scores {row['empty_target']}; in brackets the "
+            f"95 % interval by {row['interval_unit']}."
         )
         notes += [note] * (note not in notes)
-    seeds = sorted({row["seed"] for row in rows})
+    seeds = sorted({int(row["seed"]) for row in rows})
     notes.append(f"In %. Seeds: {', '.join(map(str, seeds))}; one run a row.")
     return "\n".join([*lines, "", *notes])
+
+
+def _columns() -> dict[str, str]:
+    """Head of a table by key: the main metrics, Dice with its variants."""
+    heads = {key: METRICS[key].title for key in main_metrics()}
+    return {"dice": heads["dice"]} | _VARIANTS | heads
+
+
+def _format(key: str, value: Any) -> str:
+    """A score; Dice's variants are printed as Dice."""
+    metric = METRICS["dice" if key in _VARIANTS else key]
+    return metric.format(None if value in (None, "") else float(value))
 
 
 if __name__ == "__main__":

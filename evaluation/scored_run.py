@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metrics.columns import METRICS
+from metrics.registry import METRICS
 from utils.errors import UserError
 
 # Keys of metrics.json without which equal figures would not mean the same.

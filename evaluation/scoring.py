@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.cases import Case
+from metrics.case import Rules, ScoredCase
 from metrics.confidence import (
     DEFAULT_BOOTSTRAP,
     maximum_interval,
@@ -15,8 +16,8 @@ from metrics.confidence import (
     resampling_units,
     row_intervals,
 )
-from metrics.meter import CurveMeter, ScoredCase, confusion_of_row
-from metrics.protocols import Protocol, create_meter
+from metrics.meter import CurveMeter, confusion_of_row
+from metrics.protocols import Protocol
 from utils.config import EvaluationConfig
 from utils.errors import UserError
 
@@ -49,14 +50,13 @@ def build_meter(
         has_spacing: Whether every case has a spacing; else distances are in px.
         from_files: Whether the maps come from image files.
     """
-    return create_meter(
-        protocol,
+    rules = Rules(
         empty_target=settings.empty_target,
         threshold=settings.threshold,
         tolerance=settings.tolerance_mm if has_spacing else settings.tolerance_px,
         in_mm=has_spacing,
-        from_files=from_files,
     )
+    return protocol.create_meter(rules, from_files)
 
 
 def evaluate_cases(

@@ -1,11 +1,10 @@
-"""Score tables with their conventions, for a terminal and the report; rows as CSV."""
+"""Score tables with their conventions, for a terminal and the report."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from metrics.columns import METRICS
 from metrics.protocols import PROTOCOLS
+from metrics.registry import METRICS, MISSING
 
 _ROWS = {"mean over slices": "", "slices with lesion": "_nonempty", "pooled over pixels": "_pooled"}
 
@@ -31,9 +30,8 @@ def score_tables(summary: Mapping[str, Any]) -> list[Table]:
     Args:
         summary: As metrics.json has it: Meter.summary() with protocol and intervals.
     """
-    protocol = PROTOCOLS[summary["protocol"]]
-    captions = {"Pixels": protocol.columns, "Surfaces, lesions and more": protocol.more_columns}
-    return [_table(caption, summary, keys) for caption, keys in captions.items() if keys]
+    tables = PROTOCOLS[summary["protocol"]].tables()
+    return [_table(caption, summary, keys) for caption, keys in tables.items()]
 
 
 def format_scores(summary: Mapping[str, Any]) -> str:
@@ -75,26 +73,19 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
     ]
     if "num_lesions" in summary:
         false, num_pred = summary["num_pred_lesions_false"], summary["num_pred_lesions"]
+        volume_error = METRICS["volume_error"].format(summary["volume_error_patient"])
         lines.append(
             f"{summary['num_lesions_found']} of {summary['num_lesions']} lesions found, "
             f"{false} of {num_pred} predicted lesions false (8-connected, within a slice); error "
-            f"of a patient's lesion volume {percent(summary['volume_error_patient'])} % either way"
+            f"of a patient's lesion volume {volume_error} % either way"
         )
     return [*lines, _intervals(summary)]
-
-
-def percent(fraction: float | None) -> str:
-    """A fraction in per cent with two decimals; a dash for None and NaN."""
-    return "-" if _is_missing(fraction) else f"{100 * fraction:.2f}"
 
 
 def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Table:
     """Rows for all slices, those with lesion, and pooled, as far as anything stands in them."""
     unit = summary.get("distance_unit", "px")
-    heads = [
-        f"{METRICS[key].title} {unit}" if METRICS[key].unit == "distance" else METRICS[key].title
-        for key in keys
-    ]
+    heads = [METRICS[key].label(unit) for key in keys]
     intervals = summary.get("intervals") or {}
     rows = [
         (
@@ -103,25 +94,20 @@ def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Tab
         )
         for label, suffix in _ROWS.items()
     ]
-    return Table(caption, heads, [row for row in rows if any(c.text != "-" for c in row[1])])
+    return Table(caption, heads, [row for row in rows if any(c.text != MISSING for c in row[1])])
 
 
 def _cell(key: str, value: float | None, interval: Sequence[float] | None) -> Cell:
     """A score with its interval in the metric's unit."""
-    scale = 1 if METRICS[key].unit == "distance" else 100
-    if _is_missing(value):
-        return Cell("-")
-    low, high = (f"{scale * end:.2f}" for end in interval or (0, 0))
-    dash = " to " if low.startswith("-") else "–"
-    return Cell(f"{scale * value:.2f}", f"{low}{dash}{high}" if interval else "")
+    text = METRICS[key].format(value)
+    if text == MISSING or not interval:
+        return Cell(text)
+    low, high = map(METRICS[key].format, interval)
+    return Cell(text, f"{low}{' to ' if low.startswith('-') else '–'}{high}")
 
 
 def _slices(count: int) -> str:
     return f"{count} slice" + "s" * (count != 1)
-
-
-def _is_missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)
 
 
 def _distances(summary: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Metrics: pure functions of one case's numpy arrays, and meters with a row per case."""
+"""Metrics: pure functions of one case's numpy arrays, METRICS, and meters with a row per case."""
 
 from metrics.confidence import (
     Bootstrap,
@@ -32,6 +32,7 @@ from metrics.overlap import (
     specificity,
 )
 from metrics.paired_tests import PairedComparison, compare_paired, smallest_permutation_p
+from metrics.registry import METRICS, Metric
 from metrics.s_measure import s_measure
 from metrics.soft_scores import SoftScores, score_soft
 from metrics.stretch import as_saved, stretch
@@ -48,12 +49,14 @@ from metrics.volume import volume_error
 from metrics.weighted_f import weighted_f
 
 __all__ = [
+    "METRICS",
     "Bootstrap",
     "Confusion",
     "EmptyTarget",
     "Interval",
     "LesionCounts",
     "Meter",
+    "Metric",
     "OverlapCurves",
     "PairedComparison",
     "SoftScores",

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from figures.cases import case_panels, draw_cases
+from metrics.registry import main_metrics
 from training.epoch_record import TrainResult
 from training.prediction import predict
 from training.run_folder import RunFolder
@@ -19,18 +20,6 @@ from training.tensorboard import Logbook, peak_memory_mib
 from utils.config import Config
 from utils.config_loader import dump_config, flatten, save_config
 from utils.files import write_json
-
-# The scores that TensorBoard plots and the HParams tab lists.
-_SCORES = (
-    "dice",
-    "sensitivity",
-    "precision",
-    "mae",
-    "e_measure_mean",
-    "s_measure",
-    "dice_pooled",
-    "dice_nonempty",
-)
 
 
 class Recorder:
@@ -92,7 +81,7 @@ class Recorder:
             "train/loss": trained.terms,
             "train": {"dice_pooled": trained.dice_pooled},
             "val/loss": terms,
-            "val": _plotted(scores),
+            "val": plotted_scores(scores),
             "optimizer": {"learning_rate": learning_rate},
             "speed": {"images_per_second": trained.images_per_second},
             "memory": {"peak_mib": peak_memory_mib(self.runtime.device)},
@@ -116,7 +105,7 @@ class Recorder:
     def finish(self, state: TrainingState) -> None:
         """Write the final score beside the settings, and what the run came to."""
         settings = flatten(self.config.model_dump(mode="json"))
-        self.logbook.write_score(settings, _plotted(state.best_scores))
+        self.logbook.write_score(settings, plotted_scores(state.best_scores))
         self.info |= {
             "epochs": state.epoch,
             "best_epoch": state.best_epoch,
@@ -155,6 +144,6 @@ def _former_sessions(folder: RunFolder, state: TrainingState) -> list[dict[str, 
         return []
 
 
-def _plotted(scores: dict[str, Any]) -> dict[str, float]:
-    """The scores that are plotted."""
-    return {name: scores[name] for name in _SCORES}
+def plotted_scores(scores: dict[str, Any]) -> dict[str, float]:
+    """The scores that TensorBoard plots and the HParams tab lists."""
+    return {key: scores[key] for key in (*main_metrics(), "dice_pooled", "dice_nonempty")}

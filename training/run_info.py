@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import distributions
 from pathlib import Path
@@ -72,6 +73,12 @@ def git_state() -> dict[str, Any] | None:
     if sha is None:
         return None
     return {"sha": sha, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def git_columns(git: Mapping[str, Any] | None) -> dict[str, Any]:
+    """git_sha and git_dirty of a row of results; blank where the code was in no checkout."""
+    git = git or {"sha": "", "dirty": ""}
+    return {"git_sha": git["sha"], "git_dirty": git["dirty"]}
 
 
 def hardware() -> dict[str, Any]:

@@ -84,3 +84,19 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV, every cell as text.
+
+    Raises:
+        UserError: It cannot be read, or has no row.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    if not rows or any(None in row or None in row.values() for row in rows):
+        raise UserError(f"{path}: no table with as many cells in every row as in the first line")
+    return rows

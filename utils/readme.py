@@ -1,19 +1,28 @@
-"""Tables of a Markdown page, rebuilt between their marks."""
+"""Tables of a Markdown page, rebuilt between their marks <!-- results:NAME --> and <!-- end -->."""
 
+import re
 from pathlib import Path
 
-from utils.config_loader import RESOURCES
 from utils.errors import UserError
+from utils.files import whole_file
 
-README = RESOURCES.parent / "README.md"
+
+def list_tables(path: Path) -> list[str]:
+    """The names of a page's tables, in their order."""
+    return re.findall(r"^<!-- results:(\S+) -->$", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def replace_table(path: Path, name: str, table: str) -> None:
-    """Put a table between <!-- results:NAME --> and <!-- end --> of a page."""
+    """Put a table between its marks.
+
+    Raises:
+        UserError: The page has no such marks, or cannot be written.
+    """
     page = path.read_text(encoding="utf-8")
     start = page.find(f"<!-- results:{name} -->")
     end = page.find("<!-- end -->", start)
     if start < 0 or end < 0:
         raise UserError(f"{path}: no place <!-- results:{name} --> ... <!-- end --> for the table")
     head = page[: page.index("\n", start) + 1]
-    path.write_text(f"{head}\n{table}\n\n{page[end:]}", encoding="utf-8")
+    with whole_file(path) as temporary:
+        temporary.write_text(f"{head}\n{table}\n\n{page[end:]}", encoding="utf-8")

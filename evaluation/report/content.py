@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evaluation.tables import Table
+from metrics.registry import Metric
 
 
 class Chart(NamedTuple):
@@ -17,15 +18,11 @@ class Chart(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of the table of cases: which value of a row, and how it is printed.
-
-    percent: a fraction, shown times 100. digits: decimals of whatever is no whole number.
-    """
+    """A column of the table of cases: which value of a row; the metric that it is, if it is one."""
 
     key: str
     head: str
-    percent: bool = False
-    digits: int = 2
+    metric: Metric | None = None
 
 
 class Report(NamedTuple):
@@ -48,16 +45,9 @@ class Report(NamedTuple):
 
 
 def format_value(value: Any, column: Column) -> str:
-    """A row's value as it stands in the table; a dash for None and NaN."""
-    if isinstance(value, str):
-        return value
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if column.percent:
-        return f"{100 * value:.{column.digits}f}"
-    return f"{value:.{column.digits}f}" if isinstance(value, float) else str(value)
+    """A row's value as it stands in the table."""
+    metric = column.metric
+    return str(value) if metric is None else metric.format(value, metric.digits)
 
 
 def sort_value(value: Any) -> str | float | None:

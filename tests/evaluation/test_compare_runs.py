@@ -90,7 +90,7 @@ def test_the_table_has_per_cent_distances_and_what_they_mean(runs: tuple[Path, P
     assert f"[{100 * dice.interval.low:+.2f}, {100 * dice.interval.high:+.2f}]" in lines[4]
     assert lines[4].split()[-2:] == [f"{dice.wilcoxon_p:.3f}", f"{dice.permutation_p:.3f}"]
     assert lines[3].startswith("MAE ↓")
-    assert lines[5].startswith("HD95 ↓, mm")
+    assert lines[5].startswith("HD95 ↓ mm")
     assert f"{hd95.mean_a:.2f}" in lines[5]
     assert len({len(line) for line in lines[2:6]}) == 1
     notes = "\n".join(lines[6:])

@@ -7,13 +7,14 @@ import numpy as np
 
 from evaluation.report import CaseViews, Chart, Column, Report, write_report
 from evaluation.tables import Cell, Table
+from metrics import METRICS
 
 HOSTILE = "<b>\"x\"</b></script><img src=x onerror=alert('1')> 100 %s {{ 7 * 7 }} & \u2028"
 COLUMNS = [
     Column("name", "Case"),
     Column("patient", "Patient"),
-    Column("dice", "Dice", percent=True, digits=1),
-    Column("hd95", "HD95, px", digits=1),
+    Column("dice", "Dice", METRICS["dice"]),
+    Column("hd95", "HD95, px", METRICS["hd95"]),
     Column("lesion_px", "Lesion, px"),
 ]
 

@@ -13,6 +13,7 @@ import pytest
 
 from evaluation.report import CaseViews, Column, write_report
 from evaluation.report.content import describe_outcome, format_value, sort_value
+from metrics import METRICS
 from tests.evaluation.report.drawn_report import (
     HOSTILE,
     ROWS,
@@ -98,14 +99,14 @@ def test_a_page_that_fails_leaves_the_one_before_whole(
 @pytest.mark.parametrize(
     ("value", "column", "text"),
     [
-        (0.81234, Column("dice", "Dice", percent=True), "81.23"),
-        (1, Column("dice", "Dice", percent=True, digits=1), "100.0"),
-        (7.25, Column("hd95", "HD95", digits=1), "7.2"),
+        (0.0081234, Column("mae", "MAE", METRICS["mae"]), "0.81"),
+        (1, Column("dice", "Dice", METRICS["dice"]), "100.0"),
+        (7.25, Column("hd95", "HD95", METRICS["hd95"]), "7.2"),
         (17, Column("lesion_px", "Lesion"), "17"),
         ("p1", Column("patient", "Patient"), "p1"),
-        (float("nan"), Column("dice", "Dice", percent=True), "–"),
-        (None, Column("dice", "Dice"), "–"),
-        (float("inf"), Column("hd95", "HD95"), "∞"),
+        (float("nan"), Column("dice", "Dice", METRICS["dice"]), "-"),
+        (None, Column("dice", "Dice", METRICS["dice"]), "-"),
+        (float("inf"), Column("hd95", "HD95", METRICS["hd95"]), "inf"),
     ],
 )
 def test_a_value_is_printed_as_its_column_says(value: Any, column: Column, text: str) -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from metrics import e_measure_curve, mae, s_measure
-from metrics.native_meter import NativeMeter
-from metrics.protocol_meters import CosupMeter, InfNetMeter
-from metrics.protocols import INFNET, NATIVE, PROTOCOLS, create_meter
+from metrics.case import Rules
+from metrics.protocols import INFNET, NATIVE, PROTOCOLS
+from metrics.protocols.cosup import CosupMeter
+from metrics.protocols.infnet import InfNetMeter
+from metrics.protocols.native import NativeMeter
 
 EMPTY = np.zeros((8, 10), dtype=bool)
 
@@ -185,9 +187,9 @@ def test_native_policy_on_a_healthy_blank_case(policy: str) -> None:
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_every_protocol_s_columns_are_in_its_summary(name: str) -> None:
     protocol = PROTOCOLS[name]
-    meter = create_meter(protocol, empty_target="one", threshold=0.5, tolerance=1.0, in_mm=False)
+    meter = protocol.create_meter(Rules("one", tolerance=1.0), False)
     summary = fill(meter, soft_cases())
-    assert set(protocol.columns + protocol.more_columns) <= set(summary)
+    assert all(set(keys) <= set(summary) for keys in protocol.tables().values())
     assert set(meter.keys) <= set(meter.rows[0])
     assert all(len(rows) == 4 for rows in meter.case_curves().values())
 
@@ -203,6 +205,6 @@ def test_curves_meet_the_scores_at_the_threshold() -> None:
 
 
 def test_thresholds_and_policy_are_the_protocol_s_own_but_for_native() -> None:
-    settings = {"empty_target": "nan", "threshold": 0.3, "tolerance": 1.0, "in_mm": False}
-    assert create_meter(NATIVE, **settings).threshold == 0.3
-    assert create_meter(INFNET, **settings).empty_target == "zero"
+    rules = Rules("nan", threshold=0.3, tolerance=1.0)
+    assert NATIVE.create_meter(rules, False).rules == rules
+    assert INFNET.create_meter(rules, False).rules.empty_target == "zero"
