@@ -5,7 +5,7 @@ from training.checkpoint import load_latest_checkpoint
 from training.data import build_training_data
 from training.distributed import join_world, leave_world
 from training.random_state import seed_everything
-from training.recorder import Recorder
+from training.recorder import Recorder, SilentRecorder
 from training.run_folder import RunFolder, experiment_name, open_run_folder
 from training.run_info import collect_run_info
 from training.trainer import Trainer
@@ -38,7 +38,7 @@ def main() -> None:
     if go_on:
         content = world.from_main(lambda: load_latest_checkpoint(folder.last))
         state.restore(content, folder.last, config, world)
-    recorder = None
+    recorder = SilentRecorder()
     if world.is_main:
         info = collect_run_info(state.model, runtime, config.training.seed, world)
         recorder = Recorder(config, folder, runtime, data.pictures, info)

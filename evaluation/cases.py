@@ -10,7 +10,7 @@ from torch import nn
 
 from datasets.batches import SliceKey, create_loader
 from training.data import Split, build_dataset
-from training.prediction import check_prediction, predict, resize_prob
+from training.prediction import check_prediction, logits_to_prob, predict, resize_prob
 from training.runtime import Runtime
 from utils.config import Config
 
@@ -96,7 +96,7 @@ class NetworkCases:
         )
         order = iter(keys)
         for batch, output in predict(self.network, batches, self.runtime):
-            for place, prob in enumerate(torch.sigmoid(output.mask[:, 0].float())):
+            for place, prob in enumerate(logits_to_prob(output.mask)[:, 0]):
                 index = next(order).index
                 if self.at_network_size:
                     image = batch["image"][place, 0].cpu().numpy()

@@ -13,6 +13,7 @@ from metrics.paired_tests import PairedComparison, compare_paired, smallest_perm
 from metrics.registry import METRICS, MISSING, Metric
 from utils.errors import UserError
 from utils.files import write_json
+from utils.messages import count
 
 _NUM_SHOWN = 3  # cases named in a message
 _FEW_UNITS = 10
@@ -147,7 +148,7 @@ def _notes(comparison: Comparison) -> list[str]:
     """The conventions of the table."""
     told = ", ".join(f"{key} {value}" for key, value in comparison.conventions.items())
     bootstrap = comparison.bootstrap
-    units = f"{comparison.num_units} {comparison.unit}{'s' * (comparison.num_units != 1)}"
+    units = count(comparison.num_units, comparison.unit)
     smallest = smallest_permutation_p(comparison.num_units, bootstrap)
     notes = [
         f"scored by {told}",

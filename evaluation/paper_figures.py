@@ -1,11 +1,10 @@
 """The paper's figures as files, of one run or of several: cases predicted, drawn and written."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -21,11 +20,18 @@ from figures.paper import (
 )
 from figures.side_outputs import list_side_outputs
 from training.data import Split, build_dataset
-from training.prediction import check_prediction, predict, resize_prob
+from training.prediction import (
+    check_prediction,
+    logits_to_prob,
+    output_to_prob,
+    predict,
+    resize_prob,
+)
 from training.runtime import Runtime
 from training.trained_run import TrainedRun
 from utils.config import Config
 from utils.contracts import Batch, SegOutput
+from utils.files import whole_file
 
 DPI = 300
 _NEEDED = {7: "side outputs", 8: "attention fusion, whose maps it shows"}
@@ -96,25 +102,18 @@ def save_figures(folder: Path, figures: Mapping[str, Figure | None]) -> list[Pat
         The files written.
 
     Raises:
-        OSError: The folder cannot be written to.
+        UserError: The folder cannot be written to.
     """
-    temporaries = {}
-    try:
+    with ExitStack() as drafts:
         for name, figure in figures.items():
             if figure is not None:
-                temporary = folder / f".{name}.{os.getpid()}.tmp"
-                temporaries[folder / name] = temporary
+                draft = drafts.enter_context(whole_file(folder / name))
                 # Without matplotlib's version, so that equal figures are equal files.
-                figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
-        for path, temporary in temporaries.items():
-            os.replace(temporary, path)
-    finally:
-        for temporary in temporaries.values():
-            temporary.unlink(missing_ok=True)
+                figure.savefig(draft, format="png", dpi=DPI, metadata={"Software": None})
     for name, figure in figures.items():
         if figure is None:
             (folder / name).unlink(missing_ok=True)
-    return list(temporaries)
+    return [folder / name for name, figure in figures.items() if figure is not None]
 
 
 def read_cases(config: Config, split: Split, picked: Sequence[int]) -> list[ShownCase]:
@@ -176,18 +175,16 @@ def _prediction(
     def resized(values: Tensor) -> np.ndarray:
         return resize_prob(values[0, 0].float(), size).cpu().numpy()
 
-    def probability(logits: Tensor) -> np.ndarray:
-        return resized(torch.sigmoid(logits.float()))
-
+    output = output_to_prob(output)
     return Prediction(
-        prob=probability(output.mask),
+        prob=resized(output.mask),
         edge=resized(batch["edge"]),
         sides=[
-            SideMap(side.name, side.module, side.is_edge, probability(side.logits))
+            SideMap(side.name, side.module, side.is_edge, resized(side.prob))
             for side in list_side_outputs(output, stages)
         ],
         maps={
-            name: probability(values) if name in LOGIT_MAPS else resized(values)
+            name: resized(logits_to_prob(values) if name in LOGIT_MAPS else values)
             for name, values in output.maps.items()
         },
     )

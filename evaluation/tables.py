@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from metrics.protocols import PROTOCOLS
 from metrics.registry import METRICS, MISSING
+from utils.messages import count
 
 _ROWS = {"mean over slices": "", "slices with lesion": "_nonempty", "pooled over pixels": "_pooled"}
 
@@ -65,11 +66,12 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
     protocol = PROTOCOLS[summary["protocol"]]
     lines = [
         f"protocol {protocol.name}: {protocol.title}",
-        f"in %{_distances(summary)}; n = {_slices(summary['n'])}{_patients(summary)}, "
+        f"in %{_distances(summary)}; n = {count(summary['n'], 'slice')}{_patients(summary)}, "
         f"scored at {_size(summary)}, lesion from probability {summary['threshold']:.4g}",
-        f"{_slices(summary['num_empty_target'])} without lesion (empty_target: a blank prediction "
-        f"there scores {summary['empty_target']}), false alarms on {summary['num_false_alarm']} of "
-        f"them; {_slices(summary['num_missed'])} whose lesion was missed whole",
+        f"{count(summary['num_empty_target'], 'slice')} without lesion (empty_target: a blank "
+        f"prediction there scores {summary['empty_target']}), false alarms on "
+        f"{summary['num_false_alarm']} of them; {count(summary['num_missed'], 'slice')} whose "
+        "lesion was missed whole",
     ]
     if "num_lesions" in summary:
         false, num_pred = summary["num_pred_lesions_false"], summary["num_pred_lesions"]
@@ -104,10 +106,6 @@ def _cell(key: str, value: float | None, interval: Sequence[float] | None) -> Ce
         return Cell(text)
     low, high = map(METRICS[key].format, interval)
     return Cell(text, f"{low}{' to ' if low.startswith('-') else '–'}{high}")
-
-
-def _slices(count: int) -> str:
-    return f"{count} slice" + "s" * (count != 1)
 
 
 def _distances(summary: Mapping[str, Any]) -> str:

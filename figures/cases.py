@@ -26,25 +26,25 @@ def case_panels(
 
     Args:
         batch: What the network saw.
-        output: What it gave.
+        output: What it gave, logits turned into probabilities.
         index: Place of the slice in the batch.
         stages: The network's property side_outputs, where it has one.
     """
 
-    def probability(logits: torch.Tensor) -> np.ndarray:
-        return torch.sigmoid(logits[index, 0].float()).cpu().numpy()
+    def shown(values: torch.Tensor) -> np.ndarray:
+        return values[index, 0].float().cpu().numpy()
 
     panels = [
-        Panel("CT", batch["image"][index, 0].cpu().numpy(), is_probability=False),
-        Panel("target", batch["mask"][index, 0].cpu().numpy()),
-        Panel("prediction", probability(output.mask)),
+        Panel("CT", shown(batch["image"]), is_probability=False),
+        Panel("target", shown(batch["mask"])),
+        Panel("prediction", shown(output.mask)),
     ]
     panels += [
-        Panel(f"{symbol(side.name)} {side.module}".rstrip(), probability(side.logits))
+        Panel(f"{symbol(side.name)} {side.module}".rstrip(), shown(side.prob))
         for side in list_side_outputs(output, stages)
     ]
     if "P_1" in output.maps:
-        panels.append(Panel(symbol("P_1"), output.maps["P_1"][index, 0].float().cpu().numpy()))
+        panels.append(Panel(symbol("P_1"), shown(output.maps["P_1"])))
     return panels
 
 

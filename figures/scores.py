@@ -9,6 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from figures.charts import add_legend, start_chart
 from figures.palette import INK, METRICS, SERIES
+from utils.messages import count
 
 _LABELS = {
     "dice": "Dice",
@@ -143,11 +144,11 @@ def _scored(dice: np.ndarray, lesion_area: np.ndarray) -> tuple[np.ndarray, np.n
         raise ValueError(f"{dice.shape} Dice, but {lesion_area.shape} lesion areas")
     has_lesion, is_scored = lesion_area > 0, ~np.isnan(dice)
     percent, area = 100 * dice[has_lesion & is_scored], lesion_area[has_lesion & is_scored]
-    note = f"{_count(percent.size)} with lesion"
+    note = f"{count(percent.size, 'slice')} with lesion"
     if num_empty := int((~has_lesion).sum()):
-        note += f"; {_count(num_empty)} without lesion left out"
+        note += f"; {count(num_empty, 'slice')} without lesion left out"
     if num_nan := int((has_lesion & ~is_scored).sum()):
-        note += f"; {_count(num_nan)} without a Dice left out"
+        note += f"; {count(num_nan, 'slice')} without a Dice left out"
     return percent, area, note
 
 
@@ -160,8 +161,3 @@ def _draw_medians(place: Axes, percent: np.ndarray, area: np.ndarray) -> None:
     medians = [np.median(percent[indices]) for indices in bins]
     label = f"median of {num_bins} groups by area" if num_bins > 1 else "median"
     place.plot(middles, medians, "o-", color=INK, markersize=4, linewidth=1.2, label=label)
-
-
-def _count(number: int) -> str:
-    """A number of slices."""
-    return f"{number} slice" + "s" * (number != 1)

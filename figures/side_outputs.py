@@ -19,13 +19,13 @@ class SideOutput(NamedTuple):
         name: The stage, such as S1, or S1* in the decoder.
         module: What supervises it; empty where the network names no stages.
         is_edge: Whether its target is the edge, or else the mask.
-        logits: (B, 1, H, W).
+        prob: (B, 1, H, W), probabilities.
     """
 
     name: str
     module: str
     is_edge: bool
-    logits: Tensor
+    prob: Tensor
 
 
 def list_side_outputs(
@@ -34,20 +34,20 @@ def list_side_outputs(
     """The side outputs with their names: the encoder's from shallow to deep, then the decoder's.
 
     Args:
-        output: Of a network.
+        output: Of a network, logits turned into probabilities.
         stages: The network's property side_outputs; None for one that names no stages, whose side
             outputs are edge 1, ..., semantic 1, ... in the network's order.
     """
     sides = []
-    for kind, logits in (("edge", output.edge), ("semantic", output.semantic)):
+    for kind, probs in (("edge", output.edge), ("semantic", output.semantic)):
         if stages is None:
-            names: Sequence[str] = [f"{kind} {i}" for i in range(1, len(logits) + 1)]
+            names: Sequence[str] = [f"{kind} {i}" for i in range(1, len(probs) + 1)]
         else:
             names = stages.get(kind, ())
         module = "" if stages is None else _MODULES[kind]
         sides += [
             SideOutput(name, module, kind == "edge", side)
-            for name, side in zip(names, logits, strict=True)
+            for name, side in zip(names, probs, strict=True)
         ]
     if stages is not None:
         sides.sort(key=lambda side: (side.name.endswith("*"), side.name))

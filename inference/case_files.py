@@ -1,13 +1,12 @@
 """The files of one case: they appear together once all are written, or not at all."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 
 from utils.errors import UserError
+from utils.files import draft_folder
 
 
 @contextmanager
@@ -28,32 +27,36 @@ def case_files(out: Path, stem: PurePath, endings: Sequence[str]) -> Iterator[Pa
     """
     folder = out / stem.parent
     keep = out if out.exists() else out.parent
-    partial = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{stem.name}.", dir=folder))
-        yield partial / stem.name
-        _publish(partial, folder, [f"{stem.name}{ending}" for ending in endings])
+        with draft_folder(folder, stem.name) as draft:
+            with _named_as(folder, draft):
+                yield draft / stem.name
+            _publish(draft, folder, [f"{stem.name}{ending}" for ending in endings])
     except OSError as error:
         raise UserError(
             f"{out / stem}: cannot be written ({error.strerror or error}); make room on the disk, "
             "or choose another --output"
         ) from error
-    except UserError as error:
-        if partial is None or str(partial) not in str(error):
-            raise
-        raise UserError(str(error).replace(str(partial), str(folder))) from error
     finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
         _remove_empty(folder, keep)
 
 
-def _publish(partial: Path, folder: Path, names: Sequence[str]) -> None:
+@contextmanager
+def _named_as(folder: Path, draft: Path) -> Iterator[None]:
+    """Let errors name files as they would have been called."""
+    try:
+        yield
+    except UserError as error:
+        if str(draft) not in str(error):
+            raise
+        raise UserError(str(error).replace(str(draft), str(folder))) from error
+
+
+def _publish(draft: Path, folder: Path, names: Sequence[str]) -> None:
     """Move what was written into its place, and remove what an earlier prediction left there."""
-    written = sorted(path.name for path in partial.iterdir())
+    written = sorted(path.name for path in draft.iterdir())
     for name in written:
-        os.replace(partial / name, folder / name)
+        os.replace(draft / name, folder / name)
     for name in set(names) - set(written):
         (folder / name).unlink(missing_ok=True)
 

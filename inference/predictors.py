@@ -45,7 +45,7 @@ class NetworkPredictor:
     def predict(self, images: Tensor) -> Tensor:
         """See Predictor; the probabilities stay on the network's device."""
         _, output = next(predict(self._run.network, [{"image": images}], self._run.runtime))
-        return logits_to_prob(output.mask.float())
+        return logits_to_prob(output.mask)
 
 
 class Flipped:

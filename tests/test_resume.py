@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from utils.files import DRAFTS
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Everything that draws, averages or counts.
 _EVERYTHING = {
@@ -230,7 +232,7 @@ def test_ctrl_c_ends_with_130_and_the_run_can_go_on(
     settings = [*small_settings, *epoch_set(epoch + 1), "--set", "early_stopping.patience=10000"]
     finished = run_script("train.py", *settings, "--resume")
     assert finished.code == 0, finished.err
-    assert not list(last.parent.glob(".*.tmp"))
+    assert not list(last.parent.glob(DRAFTS))
 
 
 def test_resuming_a_finished_run_changes_nothing(

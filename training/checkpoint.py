@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from utils.errors import UserError
+from utils.files import cannot_write, draft_of, whole_file
 
 FORMAT = 2
 _FOLDER = 0x10  # MS-DOS attribute in a zip archive's directory
@@ -32,26 +33,22 @@ def save_checkpoint(path: Path, content: Mapping[str, Any], keep_previous: bool 
     Raises:
         UserError: The disk is full or read-only; the old file is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            torch.save({"format": FORMAT, **content}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if keep_previous and path.exists():
-            _keep(path, previous_path(path))
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            with temporary.open("wb") as stream:
+                torch.save({"format": FORMAT, **content}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if keep_previous and path.exists():
+                _keep(path, previous_path(path))
         _sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+    except RuntimeError as error:  # torch's word for a write that failed
         origins = list(_origins(error))
         for origin in origins:
             if "DataLoader worker" in str(origin):
                 raise origin from None  # of a signal's handler: no matter of this file
-        reasons = [getattr(origin, "strerror", None) for origin in origins]
-        reason = next(filter(None, reasons), str(error).splitlines()[0])
-        raise UserError(f"{path}: cannot be written ({reason}); make room on the disk") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        failed = [origin for origin in origins if isinstance(origin, OSError)]
+        raise cannot_write(path, next(iter(failed), error)) from error
 
 
 def previous_path(path: Path) -> Path:
@@ -155,7 +152,7 @@ def _check_sums(path: Path) -> None:
 
 def _keep(path: Path, previous: Path) -> None:
     """Give a file a second name, so that it stays when its first goes to another."""
-    link = previous.with_name(f".{previous.name}.{os.getpid()}.tmp")
+    link = draft_of(previous)
     link.unlink(missing_ok=True)
     try:
         os.link(path, link)

@@ -8,7 +8,7 @@ from torch import nn
 
 from metrics import Meter
 from training.epoch_record import Averages, EpochRecord
-from training.prediction import check_prediction, predict
+from training.prediction import check_prediction, logits_to_prob, predict
 from training.runtime import Runtime
 from training.step import TrainingStep
 from utils.contracts import Batch, SegOutput
@@ -83,7 +83,7 @@ def add_cases(meter: Meter, output: SegOutput, batch: Batch) -> None:
     Raises:
         NonFiniteError: A prediction holds NaN; names the slice.
     """
-    prob = torch.sigmoid(output.mask.float())[:, 0].cpu().numpy()
+    prob = logits_to_prob(output.mask)[:, 0].cpu().numpy()
     target = batch["mask"][:, 0].cpu().numpy() > 0.5
     for index, name in enumerate(batch["name"]):
         check_prediction(prob[index], name)

@@ -26,6 +26,17 @@ def predict(
         yield batch, output
 
 
+def logits_to_prob(logits: Tensor) -> Tensor:
+    """Sigmoid of one channel (B, 1, H, W), softmax over several (B, K, H, W); float32."""
+    logits = logits.float()
+    return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
+
+
+def output_to_prob(output: SegOutput) -> SegOutput:
+    """The output with probabilities in the place of logits; inner maps stay as they are."""
+    return output.apply(logits_to_prob)._replace(maps=output.maps)
+
+
 def resize_prob(prob: Tensor, size: tuple[int, ...]) -> Tensor:
     """Probabilities (H, W) at another size, bilinearly; as they are where it is their own."""
     if tuple(prob.shape) == tuple(size):
@@ -42,8 +53,3 @@ def check_prediction(prob: NDArray[np.floating], name: str) -> None:
     """
     if np.isnan(prob).any():
         raise NonFiniteError(f"case {name}: the prediction holds NaN; the weights are spoilt")
-
-
-def logits_to_prob(logits: Tensor) -> Tensor:
-    """Sigmoid of one channel (B, 1, H, W), softmax over several (B, K, H, W)."""
-    return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)

@@ -1,4 +1,4 @@
-"""What a run tells: lines on the terminal, TensorBoard events, run_info.json."""
+"""The record of a run: lines on the terminal, TensorBoard events, run_info.json."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from figures.cases import case_panels, draw_cases
 from metrics.registry import main_metrics
 from training.epoch_record import TrainResult
-from training.prediction import predict
+from training.prediction import output_to_prob, predict
 from training.run_folder import RunFolder
 from training.run_info import describe_run_info
 from training.runtime import Runtime
@@ -22,7 +22,47 @@ from utils.config_loader import dump_config, flatten, save_config
 from utils.files import write_json
 
 
-class Recorder:
+class SilentRecorder:
+    """Keeps nothing and says nothing: of every process of a job but the main one."""
+
+    @contextmanager
+    def open(self, state: TrainingState) -> Iterator[None]:
+        """The block in which epochs may be recorded."""
+        yield
+
+    def epoch(
+        self,
+        state: TrainingState,
+        trained: TrainResult,
+        terms: dict[str, float],
+        scores: dict[str, Any],
+        learning_rate: float,
+    ) -> None:
+        """Record an epoch that has just been finished.
+
+        Args:
+            state: After the epoch.
+            trained: Loss terms, pooled Dice and speed of its steps.
+            terms: Mean loss terms of the validation split.
+            scores: The meter's summary of it.
+            learning_rate: Of the epoch's steps.
+        """
+
+    def finish(self, state: TrainingState) -> None:
+        """Record what the run came to."""
+
+    def has_finished(self, state: TrainingState) -> bool:
+        """Whether the end of the run was recorded; not so where it was killed just before."""
+        return True
+
+    def say(self, line: str) -> None:
+        """Print a line for the user."""
+
+    def say_result(self, state: TrainingState) -> None:
+        """Print the best score, and where the run's files are."""
+
+
+class Recorder(SilentRecorder):
     """Keeps the record of a run; in a job of several processes, in the main one.
 
     Args:
@@ -76,7 +116,7 @@ class Recorder:
         scores: dict[str, Any],
         learning_rate: float,
     ) -> None:
-        """Tell an epoch that has just been finished."""
+        """Events, pictures where they are due, and a line for the terminal."""
         groups = {
             "train/loss": trained.terms,
             "train": {"dice_pooled": trained.dice_pooled},
@@ -113,13 +153,26 @@ class Recorder:
             "train_seconds": round(state.seconds, 1),
         }
         write_json(self.folder.run_info, self.info)
+        self.say_result(state)
 
     def has_finished(self, state: TrainingState) -> bool:
-        """Whether the end of the run was told; not so where it was killed just before."""
+        """As run_info.json says."""
         try:
             return json.loads(self.folder.run_info.read_text("utf-8"))["epochs"] == state.epoch
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def say(self, line: str) -> None:
+        """Print a line for the user."""
+        print(line, flush=True)
+
+    def say_result(self, state: TrainingState) -> None:
+        """Print the best score, and where the run's files are."""
+        self.say(
+            f"best validation Dice {100 * state.stopping.best:.2f} % in epoch "
+            f"{state.best_epoch} of {state.epoch}\n"
+            f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
+        )
 
     @torch.no_grad()
     def _draw(self, state: TrainingState) -> None:
@@ -129,7 +182,8 @@ class Recorder:
         with torch.compiler.set_stance("force_eager"):  # another graph is not worth its compilation
             for batch, output in batches:
                 count = len(batch["name"])
-                rows = [case_panels(batch, output, i, stages) for i in range(count)]
+                shown = output_to_prob(output)
+                rows = [case_panels(batch, shown, i, stages) for i in range(count)]
                 figure = draw_cases(batch["name"], rows)
                 self.logbook.write_figure("val/cases", figure, state.epoch)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from training.checkpoint import previous_path
 from utils.errors import UserError
+from utils.files import DRAFTS
 
 
 class RunFolder(NamedTuple):
@@ -81,7 +82,7 @@ def open_run_folder(folder: RunFolder, resume: bool, job: str | None = None) -> 
         )
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        for draft in folder.path.glob(".*.tmp"):
+        for draft in folder.path.glob(DRAFTS):
             draft.unlink()  # what a process that was killed has left half written
     except OSError as error:
         raise UserError(f"checkpoint.save_dir: {folder.path}: {error.strerror}") from error

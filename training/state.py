@@ -74,15 +74,10 @@ class TrainingState:
         """The network that is validated and kept: the moving average, where there is one."""
         return self.model if self.ema is None else self.ema.module
 
-    def finish_epoch(self, val_loss: float, scores: dict[str, Any]) -> bool:
-        """Tell scheduler and early stopping how the epoch went; True where it is a new best."""
+    def finish_epoch(self) -> None:
+        """Count an epoch; nothing is known of the next one."""
         self.epoch, self.step = self.epoch + 1, 0
         self.record, self.random = EpochRecord(), None
-        self.scheduler.step(val_loss)
-        improved = self.stopping.update(scores["dice"])
-        if improved:
-            self.best_epoch, self.best_scores = self.epoch, scores
-        return improved
 
     def save_last(self, path: Path, config: Config) -> None:
         """Write what --resume needs; the file before stays beside it."""

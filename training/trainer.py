@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from torch import nn
@@ -13,12 +14,13 @@ from training.distributed import World
 from training.engine import evaluate, train_one_epoch
 from training.interruption import StopRequest
 from training.random_state import random_state, restore_random_state, seed_everything
-from training.recorder import Recorder
+from training.recorder import SilentRecorder
 from training.run_folder import RunFolder
 from training.runtime import Runtime
 from training.state import TrainingState
 from training.step import TrainingStep
 from utils.config import Config
+from utils.contracts import Batch
 from utils.errors import Interrupted, explain
 from utils.progress import Progress
 
@@ -36,7 +38,7 @@ class Trainer:
         runtime: Device, precision, memory format.
         folder: Where the run is kept.
         world: The processes of the job.
-        recorder: Tells how it goes; None in all processes but the main one.
+        recorder: Says how it goes; a SilentRecorder in all processes but the main one.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Trainer:
         runtime: Runtime,
         folder: RunFolder,
         world: World,
-        recorder: Recorder | None,
+        recorder: SilentRecorder,
     ) -> None:
         self.config, self.state, self.loss, self.data = config, state, loss, data
         self.runtime, self.folder, self.world, self.recorder = runtime, folder, world, recorder
@@ -69,69 +71,41 @@ class Trainer:
         return state.epoch >= self.config.training.epochs or state.stopping.should_stop
 
     def run(self) -> None:
-        """Fit the network; a finished run stays as it is."""
-        is_told = self.recorder is None or self.recorder.has_finished(self.state)
-        if not (self.is_finished and is_told):
-            self.fit()
-        elif self.world.is_main:
-            print(f"{self.folder.path}: finished before; a larger training.epochs goes on")
-        if self.world.is_main:
-            print(
-                f"best validation Dice {100 * self.state.stopping.best:.2f} % in epoch "
-                f"{self.state.best_epoch} of {self.state.epoch}\n"
-                f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
-            )
-
-    def fit(self) -> None:
-        """Epoch by epoch, until the last one, early stopping, or a request to stop.
+        """Fit the network; a finished run stays as it is.
 
         Raises:
             UserError: A loss that is not finite, or a file that cannot be written.
             MachineError: A process or the memory was lost.
             Interrupted: Ctrl-C or SIGTERM, after the run was saved.
         """
-        self.started = time.perf_counter() - self.state.seconds
-        try:
-            with StopRequest(self.world.size > 1, self.world.is_main) as self.stop:
-                self._fit_and_record()
-        except BaseException as error:
-            if self.world.is_main:
-                print(f"\nended in epoch {self.state.epoch + 1}; {self.kept()}", flush=True)
-            explanation = explain(error, self.folder.path, self.world.size)
-            if explanation is error:
-                raise
-            raise explanation from error
-
-    def _fit_and_record(self) -> None:
-        """Epochs, with the recorder around them."""
-        if self.recorder is None:
-            while not self.is_finished:
-                self._fit_epoch()
+        state, recorder = self.state, self.recorder
+        if self.is_finished and recorder.has_finished(state):
+            recorder.say(f"{self.folder.path}: finished before; a larger training.epochs goes on")
+            recorder.say_result(state)
             return
-        with self.recorder.open(self.state):
+        with self._kept_whatever_happens(), recorder.open(state):
             while not self.is_finished:
-                self._fit_epoch()
-            self.recorder.finish(self.state)
+                learning_rate = state.learning_rate
+                batches = self._batches_left()
+                train_one_epoch(self.step, batches, state.record, batches, self._after_step)
+                trained = state.record.over_processes(self.world).result()
+                terms, scores = self._validate()
+                state.finish_epoch()
+                state.scheduler.step(terms["total"])
+                improved = state.stopping.update(scores["dice"])
+                if improved:
+                    state.best_epoch, state.best_scores = state.epoch, scores
+                    self._save_best()
+                try:
+                    # Before last.pt: after a kill between the two, the epoch is recorded again.
+                    recorder.epoch(state, trained, terms, scores, learning_rate)
+                finally:  # a full disk of the events must not cost the epoch
+                    self._save_last()
+                self._stop_if_asked()
+            recorder.finish(state)
 
-    def _fit_epoch(self) -> None:
-        """The rest of an epoch: steps, validation, record."""
-        state, learning_rate = self.state, self.state.learning_rate
-        self._train()
-        terms, scores = self._validate()
-        trained = state.record.over_processes(self.world).result()
-        improved = state.finish_epoch(terms["total"], scores)
-        if improved and self.world.is_main:
-            state.save_best(self.folder.best, self.config)
-        try:
-            # Before the checkpoint: after a kill between the two, the epoch is told of again.
-            if self.recorder:
-                self.recorder.epoch(state, trained, terms, scores, learning_rate)
-        finally:  # a full disk of the events must not cost the epoch
-            self._save()
-        self._stop_if_asked()
-
-    def _train(self) -> None:
-        """The optimizer steps that are left in the epoch."""
+    def _batches_left(self) -> Progress[Batch]:
+        """The batches that are left in the epoch, behind a bar, and the generators set for them."""
         state, epoch = self.state, self.state.epoch + 1
         self.data.batches.set_epoch(epoch, first_step=state.step)
         # Seeded per epoch and process: a resumed run draws the numbers of an uninterrupted one.
@@ -139,15 +113,14 @@ class Trainer:
         if state.random is not None and len(state.random) == self.world.size:
             restore_random_state(state.random[self.world.rank])
         state.random = None
-        bar = Progress(self.data.train, f"epoch {epoch}/{self.config.training.epochs}")
-        train_one_epoch(self.step, bar, state.record, bar, self._after_step)
+        return Progress(self.data.train, f"epoch {epoch}/{self.config.training.epochs}")
 
     def _after_step(self) -> None:
         """Count the step; keep the run where that is due or asked for."""
         self.state.step += 1
         every = self.config.checkpoint.every_steps
         if every is not None and self.state.step % every == 0:
-            self._save()
+            self._save_last()
         self._stop_if_asked()
 
     def _validate(self) -> tuple[dict[str, float], dict[str, Any]]:
@@ -173,9 +146,23 @@ class Trainer:
         """Keep the run and leave, if a process of the job was asked to."""
         if not self.world.any(self.stop.is_made):
             return
-        self._save()
+        self._save_last()
         number = max(n or 0 for n in self.world.gather(self.stop.signal_number))
         raise Interrupted(number, f"stopped by {signal.Signals(number).name}")
+
+    @contextmanager
+    def _kept_whatever_happens(self) -> Iterator[None]:
+        """Signals become requests to stop; an error comes with what the run has kept."""
+        self.started = time.perf_counter() - self.state.seconds
+        try:
+            with StopRequest(self.world.size > 1, self.world.is_main) as self.stop:
+                yield
+        except BaseException as error:
+            self.recorder.say(f"\nended in epoch {self.state.epoch + 1}; {self.kept()}")
+            explanation = explain(error, self.folder.path, self.world.size)
+            if explanation is error:
+                raise
+            raise explanation from error
 
     def kept(self) -> str:
         """What an interruption leaves behind, in words."""
@@ -185,7 +172,12 @@ class Trainer:
         steps = f" and {step} steps of the next" if step else ""
         return f"{self.folder.last} holds epoch {epoch}{steps}; go on with --resume"
 
-    def _save(self) -> None:
+    def _save_best(self) -> None:
+        """Write best.pt: the network as it was validated."""
+        if self.world.is_main:
+            self.state.save_best(self.folder.best, self.config)
+
+    def _save_last(self) -> None:
         """Write last.pt: everything as it is between two steps."""
         state = self.state
         state.seconds = time.perf_counter() - self.started

@@ -12,6 +12,14 @@ from typing import Any
 
 from utils.errors import UserError
 
+# Of draft_of in any process; what is left of one that was killed may go.
+DRAFTS = ".[0-9]*.*"
+
+
+def draft_of(path: Path) -> Path:
+    """This process's temporary name for a file, beside it."""
+    return path.with_name(f".{os.getpid()}.{path.name}")
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -22,12 +30,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         UserError: The disk is full or read-only; names the file.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = draft_of(path)
     try:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -41,25 +49,30 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path} exists and is not empty: remove it or choose another --out")
-    partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        yield partial
-        partial.chmod(0o755)  # mkdtemp makes it private
-        os.replace(partial, path)  # an empty folder is replaced, too
+        with draft_folder(path.parent, path.name) as draft:
+            yield draft
+            draft.chmod(0o755)  # mkdtemp makes it private
+            os.replace(draft, path)  # an empty folder is replaced, too
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
+
+
+@contextmanager
+def draft_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A new folder in `parent`, which is made where it is missing; gone after the block."""
+    parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+    try:
+        yield draft
     finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
+def cannot_write(path: Path, error: Exception) -> UserError:
     """One line for a disk that does not take it; what was asked for, not the temporary name."""
-    return UserError(
-        f"{path}: cannot be written ({error.strerror or error}); make room on the disk"
-    )
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return UserError(f"{path}: cannot be written ({reason}); make room on the disk")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -17,8 +17,8 @@ from preparation.checks.files import (
 )
 from preparation.checks.leaks import Leaks, PlacedSlice, find_leaks_by_look
 from preparation.checks.records import check_manifest, check_split_list, read_patients
-from preparation.wording import count
 from utils.errors import UserError
+from utils.messages import count
 
 _MIN_OUTSIDE = 0.001  # share of the lesion beside the lung that is worth a note
 _MOST_PAIRS = 20  # near duplicates that are named

@@ -11,8 +11,8 @@ from datasets.manifest import SPLITS
 from datasets.pairing import find_slices
 from datasets.stored import map_ahead
 from preparation.checks.near_duplicates import find_near_duplicates, make_thumbnail
-from preparation.wording import count, first_of
 from utils.errors import UserError
+from utils.messages import count, first_of
 
 
 class PlacedSlice(NamedTuple):

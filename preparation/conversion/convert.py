@@ -29,9 +29,9 @@ from preparation.conversion.grouping import assign_splits, join_patients
 from preparation.conversion.options import ConversionOptions
 from preparation.conversion.splits import assign_folds
 from preparation.overview import describe_folder
-from preparation.wording import count, first_of
 from utils.errors import UserError
 from utils.files import whole_folder
+from utils.messages import count, first_of
 
 
 class _Look(NamedTuple):

@@ -13,6 +13,7 @@ from preparation.overview.fingerprint import Fingerprint
 from preparation.overview.tables import make_patient_table, make_tables
 from utils.files import whole_file
 from utils.html.template import load_template
+from utils.messages import count
 
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "fingerprint.html.jinja"
 _JPEG_QUALITY = 85
@@ -61,16 +62,12 @@ def _describe_size(plain: dict[str, Any]) -> str:
     """The folder in a line."""
     whole = plain["parts"]["all"]
     text = (
-        f"{_count(whole['num_slices'], 'slice')} of {_count(whole['num_patients'], 'patient')} in "
-        f"{_count(len(plain['parts']) - 1, 'split')}, {whole['num_with_lesion']:,} with lesion"
+        f"{count(whole['num_slices'], 'slice')} of {count(whole['num_patients'], 'patient')} in "
+        f"{count(len(plain['parts']) - 1, 'split')}, {whole['num_with_lesion']:,} with lesion"
     )
     if plain["num_unlabelled"]:
         text += f"; {plain['num_unlabelled']:,} more without labels, left out of all that follows"
     return f"{text}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + "s" * (number != 1)
 
 
 def _sources(fingerprint: Fingerprint) -> list[dict[str, str]]:

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.faults import damage, full_disk, kills, not_finite, processes, stops, surroundings
+from tests.faults.bench import Bench
 from tests.faults.outcome import Outcome, records, table
-from tests.faults.training import Bench
 
 GROUPS = ("kills", "stops", "disk", "damage", "processes", "not_finite", "surroundings")
 

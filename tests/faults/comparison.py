@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.faults.training import Run
+from tests.faults.bench import Run
 
 # Time and place, and settings that some faults need and a run may change when it goes on.
 _MAY_DIFFER = {

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from tests.faults.bench import Bench, Run
 from tests.faults.comparison import read, unequal
 from tests.faults.outcome import Outcome, finish, unclean
-from tests.faults.training import Bench, Run
 from training.checkpoint import load_checkpoint, load_latest_checkpoint, save_checkpoint
 from utils.errors import UserError
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.bench import Bench, Run
 from tests.faults.comparison import read
 from tests.faults.outcome import Outcome, finish, judge, unclean
-from tests.faults.training import Bench, Run
 
 
 def can_mount() -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from tests.faults.bench import Bench, Run, Session
 from tests.faults.outcome import Outcome, finish
-from tests.faults.training import Bench, Run, Session
 
 
 def kill_at_random(bench: Bench, dice: random.Random, count: int) -> Iterator[Outcome]:
@@ -43,7 +43,7 @@ def kill_within_write(
         # best.pt is sure to be written after the first epoch alone.
         num_steps = dice.randrange(1, bench.num_steps) if name == "last.pt" else 5
         session = run.start_and_reach(num_steps)
-        temporary = run.path / f".{name}.{session.pid}.tmp"
+        temporary = run.path / f".{session.pid}.{name}"
         session.wait_until(temporary.exists, pause_s=0)
         time.sleep(dice.choice((0, 0, 0.001, 0.003)))
         session.hit(signal.SIGKILL, whole_group=index % 2 == 0)
@@ -85,7 +85,7 @@ def _inode(path: Path) -> int:
 def _is_between_renames(run: Run, pid: int) -> bool:
     """Whether last.pt has a second name, or has just got the link that becomes it."""
     previous = run.path / "last.previous.pt"
-    if previous.with_name(f".{previous.name}.{pid}.tmp").exists():
+    if previous.with_name(f".{pid}.{previous.name}").exists():
         return True
     try:
         return run.last.samefile(previous)

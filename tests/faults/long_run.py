@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tests.faults.bench import Bench, Run, Session
 from tests.faults.processes import children
-from tests.faults.training import Bench, Run, Session
 
 _WARM_UP = 200  # steps
 # Two looks at the same healthy process differ by so much: what an allocator keeps back.

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import torch
 
+from tests.faults.bench import Bench
 from tests.faults.comparison import read
 from tests.faults.damage import stop_in_the_middle
 from tests.faults.outcome import Outcome, finish, unclean
-from tests.faults.training import Bench
 from training.checkpoint import load_checkpoint, save_checkpoint
 
 

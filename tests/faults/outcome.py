@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tests.faults.bench import Ending, Run
 from tests.faults.comparison import differences
-from tests.faults.training import Ending, Run
 
 _HEAD = [
     "fault",

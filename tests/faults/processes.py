@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.faults.bench import TORCHRUN, Bench, Run, Session
 from tests.faults.outcome import Outcome, finish, judge, unclean
-from tests.faults.training import TORCHRUN, Bench, Run, Session
 
 _END_S = 30
 
@@ -28,7 +28,7 @@ def kill_loader_process(bench: Bench, dice: random.Random, count: int) -> Iterat
     for index in range(count):
         run = bench.run(data__num_workers=2)
         session = run.start_and_reach(dice.randrange(1, bench.num_steps - 5))
-        temporary = run.path / f".last.pt.{session.pid}.tmp"
+        temporary = run.path / f".{session.pid}.last.pt"
         if index % 2:
             session.wait_until(temporary.exists, pause_s=0)
         hit = "while it wrote" if temporary.exists() else "between the writes"

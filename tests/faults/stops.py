@@ -5,8 +5,8 @@ import signal
 import time
 from collections.abc import Iterator
 
+from tests.faults.bench import Bench
 from tests.faults.outcome import Outcome, finish, unclean
-from tests.faults.training import Bench
 
 
 def stop_in_training(bench: Bench, dice: random.Random, count: int) -> Iterator[Outcome]:

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.faults.bench import Bench, Run
 from tests.faults.outcome import Outcome, finish, unclean
-from tests.faults.training import Bench, Run
 
 _DAY_S = 86_400
 _LANGUAGES = {"tr_TR.UTF-8": "tr_TR", "de_DE.UTF-8": "de_DE"}

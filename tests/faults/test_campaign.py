@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults import damage, full_disk, kills, not_finite, processes, stops, surroundings
+from tests.faults.bench import Bench
 from tests.faults.long_run import Look, create_long_run, grown, watch
 from tests.faults.outcome import Outcome, records
-from tests.faults.training import Bench
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals to processes need POSIX")
 needs_mount = pytest.mark.skipif(not full_disk.can_mount(), reason="mounting is not permitted")

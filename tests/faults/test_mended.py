@@ -57,7 +57,7 @@ def test_a_full_disk_of_events_is_an_error_of_the_caller(tmp_path: Path) -> None
 def test_files_that_a_killed_process_left_go_when_the_run_goes_on(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.last.write_bytes(b"whole")
-    for name in (".last.pt.77.tmp", ".best.pt.77.tmp", ".last.previous.pt.77.tmp"):
+    for name in (".77.last.pt", ".77.best.pt", ".77.last.previous.pt"):
         (tmp_path / name).write_bytes(b"half")
     assert open_run_folder(folder, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
@@ -66,7 +66,7 @@ def test_files_that_a_killed_process_left_go_when_the_run_goes_on(tmp_path: Path
 def test_a_run_that_is_refused_keeps_the_drafts_of_the_one_that_goes_on(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.last.write_bytes(b"whole")
-    draft = tmp_path / ".last.pt.77.tmp"
+    draft = tmp_path / ".77.last.pt"
     draft.write_bytes(b"half")
     with pytest.raises(UserError, match="holds a run already"):
         open_run_folder(folder, resume=False)

@@ -9,6 +9,7 @@ from evaluation.overlays import pick_cases
 from figures.cases import case_panels, draw_cases, save_overlay
 from figures.panels import Panel, fit_text
 from figures.side_outputs import symbol
+from training.prediction import output_to_prob
 from utils.contracts import SegOutput
 
 
@@ -16,7 +17,7 @@ def test_a_case_shows_every_map_of_figure_7_and_the_confidence_with_titles_on_to
     logits = torch.zeros(2, 1, 16, 16)
     output = SegOutput(logits, edge=(logits,) * 2, semantic=(logits,) * 3, maps={"P_1": logits})
     batch = {"image": torch.randn(2, 1, 16, 16), "mask": logits}
-    rows = [case_panels(batch, output, index) for index in range(2)]
+    rows = [case_panels(batch, output_to_prob(output), index) for index in range(2)]
     titles = ["CT", "target", "prediction", "edge 1", "edge 2"]
     titles += ["semantic 1", "semantic 2", "semantic 3", "$P_1$"]
     assert [panel.title for panel in rows[0]] == titles
@@ -31,7 +32,8 @@ def test_a_network_that_names_its_stages_has_them_as_titles_encoder_before_decod
     sides = [torch.full_like(logits, value) for value in (1, 2, 3, 4)]
     output = SegOutput(logits, edge=tuple(sides[:2]), semantic=tuple(sides[2:]))
     stages = {"edge": ("S2", "S1*"), "semantic": ("S5", "S4*")}
-    panels = case_panels({"image": logits, "mask": logits}, output, 0, stages)[3:]
+    shown = output_to_prob(output)
+    panels = case_panels({"image": logits, "mask": logits}, shown, 0, stages)[3:]
     assert [panel.title for panel in panels] == [
         "$S_2$ ESM",
         "$S_5$ ASSM",

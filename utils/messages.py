@@ -1,4 +1,4 @@
-"""Numbers and lists in the messages of a conversion."""
+"""Numbers and lists in messages."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ _NUM_LISTED = 3
 
 
 def count(number: int, noun: str) -> str:
-    """1 patient, 2 patients."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """1 patient, 2 patients, 4,449 slices."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def first_of(words: Sequence[str]) -> str:
