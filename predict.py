@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference.failures import Failures
-from inference.grey_levels import AUTO, INTENSITIES, GreyLevels
 from inference.images import predict_images
 from inference.inputs import InputCase, describe_ignored, find_inputs
+from inference.intensity_options import AUTO, INTENSITIES, IntensityOptions
 from inference.lung_masks import find_lung_mask
 from inference.model import Model, open_model
 from inference.volumes import VolumeOptions, predict_volume
@@ -22,8 +22,11 @@ def main() -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"--output {out}: is a file; name a folder")
     model = open_model(arguments.checkpoint, arguments.overrides, flip=arguments.flip)
-    levels = GreyLevels(
-        model.meaning.intensity, model.meaning.bits, arguments.intensity, arguments.window
+    levels = IntensityOptions(
+        model.data_properties.intensity,
+        model.data_properties.bits,
+        arguments.intensity,
+        arguments.window,
     )
     found = find_inputs(arguments.input, out)
     warnings = [levels.check_window(), *idle_options(arguments, found.cases)]
@@ -121,7 +124,7 @@ def idle_options(arguments: argparse.Namespace, cases: Sequence[InputCase]) -> l
 def predict_cases(
     cases: Sequence[InputCase],
     model: Model,
-    levels: GreyLevels,
+    levels: IntensityOptions,
     arguments: argparse.Namespace,
     failures: Failures,
 ) -> None:

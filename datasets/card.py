@@ -1,6 +1,6 @@
 """dataset.json: where a data folder's slices are from, what they mean, and under which terms.
 
-What a network must know of them to be used on other data travels with its weights: DataMeaning.
+What a network must know of them to be used on other data travels with its weights: DataProperties.
 """
 
 import json
@@ -90,7 +90,7 @@ def _read_rule(content: dict[str, Any] | None) -> IntensityRule | None:
     return rule
 
 
-class DataMeaning(NamedTuple):
+class DataProperties(NamedTuple):
     """Travels with the weights, in checkpoints and exported networks.
 
     Attributes:
@@ -104,12 +104,12 @@ class DataMeaning(NamedTuple):
     labels: Mapping[int, str] = MappingProxyType({})
 
     @classmethod
-    def from_card(cls, card: DataCard | None) -> "DataMeaning":
+    def from_card(cls, card: DataCard | None) -> "DataProperties":
         """Of a data folder; of one without a card nothing is known."""
         return cls(card.intensity, card.bits, card.labels) if card else cls()
 
     @classmethod
-    def from_plain(cls, content: Mapping[str, Any]) -> "DataMeaning":
+    def from_plain(cls, content: Mapping[str, Any]) -> "DataProperties":
         """From the entries of to_plain among others; files of earlier versions lack some."""
         rule = content.get("intensity")
         labels = {int(value): name for value, name in content.get("labels", {}).items()}

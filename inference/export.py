@@ -119,7 +119,7 @@ def _write(run: TrainedRun, network: nn.Module, file: Path) -> None:
         ) from error
     proto = program.model_proto
     classes = proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    facts = OnnxFacts(run.name, run.epoch, _portable(run.config), classes, run.meaning)
+    facts = OnnxFacts(run.name, run.epoch, _portable(run.config), classes, run.data_properties)
     onnx.helper.set_model_props(proto, facts.to_metadata())
     file.write_bytes(proto.SerializeToString())
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from datasets.card import DataMeaning
+from datasets.card import DataProperties
 from inference.onnx_predictor import is_onnx, open_onnx
 from inference.predictors import Flipped, NetworkPredictor, Predictor
 from training.trained_run import open_run
@@ -23,7 +23,7 @@ class Model(NamedTuple):
         name: Of the network and of the run that trained it.
         version: What tells this file from any other: the beginning of its SHA-256.
         config: Of that run, as overridden.
-        meaning: Of the data that it was trained on.
+        data_properties: Of the data that it was trained on.
         description: For the line that is printed.
     """
 
@@ -31,7 +31,7 @@ class Model(NamedTuple):
     name: str
     version: str
     config: Config
-    meaning: DataMeaning
+    data_properties: DataProperties
     description: str
 
     @property
@@ -67,7 +67,7 @@ def _open_trained(path: Path, overrides: Sequence[str]) -> Model:
         f"{run.config.model.name} {run.name}".rstrip(),
         _fingerprint(path),
         run.config,
-        run.meaning,
+        run.data_properties,
         f"{run.config.model.name}, epoch {run.epoch}, {run.runtime.precision} on "
         f"{run.runtime.device.type}",
     )
@@ -81,7 +81,7 @@ def _open_exported(path: Path, overrides: Sequence[str]) -> Model:
         f"{facts.config.model.name} {facts.name}".rstrip(),
         _fingerprint(path),
         facts.config,
-        facts.meaning,
+        facts.data_properties,
         f"{facts.config.model.name}, epoch {facts.epoch}, ONNX on {predictor.device}",
     )
 

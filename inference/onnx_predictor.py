@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from datasets.card import DataMeaning
+from datasets.card import DataProperties
 from utils.config import Config
 from utils.config_loader import override_config, restore_config
 from utils.errors import UserError
@@ -29,14 +29,14 @@ class OnnxFacts(NamedTuple):
         epoch: Of the checkpoint.
         config: Of that run.
         classes: Channels of the probabilities.
-        meaning: As TrainedRun.
+        data_properties: As TrainedRun.
     """
 
     name: str
     epoch: int
     config: Config
     classes: int
-    meaning: DataMeaning
+    data_properties: DataProperties
 
     def to_metadata(self) -> dict[str, str]:
         """For the file; size and threshold stand apart too, for who reads it without our config."""
@@ -48,7 +48,7 @@ class OnnxFacts(NamedTuple):
             "image_size": self.config.data.image_size,
             "threshold": self.config.evaluation.threshold,
             "classes": self.classes,
-            **self.meaning.to_plain(),
+            **self.data_properties.to_plain(),
         }
         return {key: json.dumps(value) for key, value in entries.items()}
 
@@ -141,7 +141,7 @@ def _read_facts(path: Path, metadata: Mapping[str, str]) -> OnnxFacts:
             entries["epoch"],
             restore_config(entries["config"]),
             entries["classes"],
-            DataMeaning.from_plain(entries),
+            DataProperties.from_plain(entries),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged metadata ({error}); export it again") from error

@@ -19,8 +19,8 @@ from datasets.volumes import (
     write_nifti,
 )
 from inference.case_files import case_files
-from inference.grey_levels import HU, GreyLevels, describe_rule
 from inference.inputs import InputCase
+from inference.intensity_options import HU, IntensityOptions, describe_rule
 from inference.lung_masks import open_lung_mask
 from inference.model import Model
 from inference.pictures import Tile, pick_evenly, save_sheet
@@ -46,7 +46,7 @@ class VolumeOptions(NamedTuple):
         patient: PatientID of series that have none.
     """
 
-    levels: GreyLevels
+    levels: IntensityOptions
     with_severity: bool = True
     patient: str | None = None
 
@@ -181,7 +181,7 @@ def _write_object(
     if not isinstance(volume, DicomVolume):
         return None
     algorithm = Algorithm(model.name, model.version)
-    segments = model.meaning.name_classes(lesions.num_classes)
+    segments = model.data_properties.name_classes(lesions.num_classes)
     return write_segmentation(path, volume, mask, segments, algorithm, patient)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from datasets.card import DataMeaning, read_card
+from datasets.card import DataProperties, read_card
 from training.checkpoint import FORMAT, load_weights, save_checkpoint
 from training.distributed import World
 from training.early_stopping import EarlyStopping
@@ -45,7 +45,7 @@ class TrainingState:
         step: Optimizer steps done in the epoch after that.
         record: What is known of those steps.
         random: Generators of each process after the last step; None: seed anew with the epoch.
-        meaning: What the weights mean without the data folder at hand.
+        data_properties: Of the training data, for when its folder is not at hand.
         seconds: Time spent training, over all sessions of the run.
     """
 
@@ -59,7 +59,7 @@ class TrainingState:
     step: int = 0
     record: EpochRecord = field(default_factory=EpochRecord)
     random: list[dict[str, Any]] | None = None
-    meaning: DataMeaning = field(default_factory=DataMeaning)
+    data_properties: DataProperties = field(default_factory=DataProperties)
     best_epoch: int = 0
     best_scores: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -85,7 +85,7 @@ class TrainingState:
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
             "config": config.model_dump(mode="json"),
-            **self.meaning.to_plain(),
+            **self.data_properties.to_plain(),
             "epoch": self.epoch,
             "step": self.step,
             "record": self.record.state_dict(),
@@ -101,11 +101,11 @@ class TrainingState:
         save_checkpoint(path, content, keep_previous=True)
 
     def save_best(self, path: Path, config: Config) -> None:
-        """Write what test.py and predict.py need: weights, configuration, meaning, score."""
+        """Write what test.py and predict.py need: weights, configuration, data properties, score."""
         content = {
             "model": self.evaluated.state_dict(),
             "config": config.model_dump(mode="json"),
-            **self.meaning.to_plain(),
+            **self.data_properties.to_plain(),
             "epoch": self.epoch,
             "scores": self.best_scores,
         }
@@ -184,7 +184,7 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         EarlyStopping(config.early_stopping.patience),
         scaler,
         _create_ema(model, config.training.ema_decay),
-        meaning=DataMeaning.from_card(read_card(Path(config.data.root))),
+        data_properties=DataProperties.from_card(read_card(Path(config.data.root))),
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from datasets.card import DataMeaning
+from datasets.card import DataProperties
 from training.builders import build_network, build_runtime
 from training.checkpoint import load_checkpoint, load_weights
 from training.runtime import Runtime
@@ -35,7 +35,7 @@ class TrainedRun(NamedTuple):
         network: Prepared by the runtime.
         runtime: Device, precision, memory format.
         epoch: Of the checkpoint.
-        meaning: Of the data that it was trained on.
+        data_properties: Of the data that it was trained on.
     """
 
     name: str
@@ -44,7 +44,7 @@ class TrainedRun(NamedTuple):
     network: nn.Module
     runtime: Runtime
     epoch: int
-    meaning: DataMeaning = DataMeaning()
+    data_properties: DataProperties = DataProperties()
 
 
 def open_run(
@@ -78,7 +78,7 @@ def open_run(
         network,
         runtime,
         checkpoint["epoch"],
-        DataMeaning.from_plain(checkpoint),
+        DataProperties.from_plain(checkpoint),
     )
 
 

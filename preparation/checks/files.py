@@ -17,7 +17,7 @@ _LOSSY = (".jpg", ".jpeg")
 _BESIDE = ("mask", "mask_", "label", "lung")  # what may lie beside an image
 
 
-class FoundSlice(NamedTuple):
+class ListedSlice(NamedTuple):
     """An image, and by kind the files beside it."""
 
     name: str
@@ -31,7 +31,7 @@ class SplitFiles(NamedTuple):
 
     name: str
     folder: Path
-    slices: list[FoundSlice]
+    slices: list[ListedSlice]
 
 
 class SliceReport(NamedTuple):
@@ -71,7 +71,7 @@ def list_split(root: Path, name: str, problems: list[str]) -> SplitFiles:
         for stem in sorted(set(images) - set(beside["mask"])):
             problems.append(f"{images[stem]}: its mask {folder / 'mask' / stem}.* is missing")
     slices = [
-        FoundSlice(
+        ListedSlice(
             stem, name, path, {kind: files[stem] for kind, files in beside.items() if stem in files}
         )
         for stem, path in sorted(images.items())
@@ -79,7 +79,7 @@ def list_split(root: Path, name: str, problems: list[str]) -> SplitFiles:
     return SplitFiles(name, folder, slices)
 
 
-def report_slice(item: FoundSlice, card: DataCard | None) -> SliceReport:
+def report_slice(item: ListedSlice, card: DataCard | None) -> SliceReport:
     """Read all files of a slice."""
     problems: list[str] = []
     image = _read(item.image, problems)
@@ -109,7 +109,7 @@ def report_slice(item: FoundSlice, card: DataCard | None) -> SliceReport:
 
 
 def explain_encodings(
-    slices: Sequence[FoundSlice],
+    slices: Sequence[ListedSlice],
     reports: Sequence[SliceReport],
     lesion_values: Sequence[int] | None = None,
 ) -> list[str]:

@@ -15,7 +15,7 @@ from preparation.overview.histograms import (
 from preparation.overview.measure import SliceRow
 from preparation.overview.plotting import (
     BAR_WIDTH,
-    Chart,
+    Plot,
     add_legend_on_top,
     count_in_whole_numbers,
     start_bars,
@@ -27,7 +27,7 @@ _MOST_SIZES = 8
 _NUM_CONTOURS = 4
 
 
-def draw_charts(fingerprint: Fingerprint) -> Iterator[Chart]:
+def draw_charts(fingerprint: Fingerprint) -> Iterator[Plot]:
     """The plots for which there is something to show, one by one."""
     rows = fingerprint.rows
     ill = [row for row in rows if row.lesion_px]
@@ -48,7 +48,7 @@ def draw_charts(fingerprint: Fingerprint) -> Iterator[Chart]:
         yield draw_spacing(rows)
 
 
-def _draw_slices(fingerprint: Fingerprint) -> Chart:
+def _draw_slices(fingerprint: Fingerprint) -> Plot:
     """Slices with and without lesion by split."""
     splits = list(fingerprint.levels)
     figure, place = start_bars("slices with and without lesion", splits, xlabel="slices")
@@ -64,10 +64,10 @@ def _draw_slices(fingerprint: Fingerprint) -> Chart:
     )
     count_in_whole_numbers(place, "x")
     add_legend_on_top(place)
-    return Chart("Slices", figure, f"{ill.sum() / total.sum():.0%} of all slices show a lesion.")
+    return Plot("Slices", figure, f"{ill.sum() / total.sum():.0%} of all slices show a lesion.")
 
 
-def _draw_classes(fingerprint: Fingerprint) -> Chart:
+def _draw_classes(fingerprint: Fingerprint) -> Plot:
     """Share of every class in the lesions of each split."""
     areas: dict[str, dict[int, int]] = {}
     for row in fingerprint.rows:
@@ -84,10 +84,10 @@ def _draw_classes(fingerprint: Fingerprint) -> Chart:
         place.barh(heights, share, left=left, color=colour, label=name, height=BAR_WIDTH)
         left += share
     add_legend_on_top(place)
-    return Chart("Class balance", figure, "The pixels and slices of each are in the table above.")
+    return Plot("Class balance", figure, "The pixels and slices of each are in the table above.")
 
 
-def _draw_position(position: np.ndarray) -> Chart:
+def _draw_position(position: np.ndarray) -> Plot:
     """Contours of the share of slices that have their lesion there."""
     figure, place = start_plot("position of the lesions", xlabel="% of the width")
     percent = 100 * position
@@ -100,10 +100,10 @@ def _draw_position(position: np.ndarray) -> Chart:
     place.set(xlim=(0, 100), ylim=(100, 0), aspect="equal", ylabel="% of the height")
     shares = ", ".join(f"{bound:.2g}" for bound in bounds)
     caption = f"Lines around where {shares} % of the slices with lesion have it, as in the images."
-    return Chart("Where lesions lie", figure, caption)
+    return Plot("Where lesions lie", figure, caption)
 
 
-def _draw_patients(fingerprint: Fingerprint) -> Chart:
+def _draw_patients(fingerprint: Fingerprint) -> Plot:
     """A point per patient: number of slices and lesion load."""
     patients = summarise_patients(fingerprint.rows)
     has_lungs = all(patient["lung_share"] is not None for patient in patients)
@@ -123,10 +123,10 @@ def _draw_patients(fingerprint: Fingerprint) -> Chart:
     count_in_whole_numbers(place, "x")
     add_legend_on_top(place)
     note = "in the slices with a lung mask" if has_lungs else "as not all have lung masks"
-    return Chart("Patients", figure, f"A point each; lesion in % of the {whole}, {note}.")
+    return Plot("Patients", figure, f"A point each; lesion in % of the {whole}, {note}.")
 
 
-def _draw_sizes(rows: Sequence[SliceRow]) -> Chart:
+def _draw_sizes(rows: Sequence[SliceRow]) -> Plot:
     """The most common sizes."""
     sizes, counts = np.unique([row.size for row in rows], axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_MOST_SIZES]
@@ -136,4 +136,4 @@ def _draw_sizes(rows: Sequence[SliceRow]) -> Chart:
     count_in_whole_numbers(place, "x")
     more = f"; the {_MOST_SIZES} most common" if len(counts) > _MOST_SIZES else ""
     noun = "size" if len(counts) == 1 else "sizes"
-    return Chart("Sizes", figure, f"{len(counts)} {noun}, height × width in px{more}.")
+    return Plot("Sizes", figure, f"{len(counts)} {noun}, height × width in px{more}.")

@@ -12,7 +12,7 @@ from preparation.overview.fingerprint import Fingerprint
 from preparation.overview.grey_levels import NUM_BINS, GreyLevels
 from preparation.overview.measure import SliceRow
 from preparation.overview.plotting import (
-    Chart,
+    Plot,
     add_legend_on_top,
     count_in_whole_numbers,
     start_plot,
@@ -25,7 +25,7 @@ _MOST_COMPONENTS = 10
 _DECADES_WITH_THREES = 4  # of an axis, beyond which 3, 30, ... find no room
 
 
-def draw_grey_levels(fingerprint: Fingerprint) -> Chart:
+def draw_grey_levels(fingerprint: Fingerprint) -> Plot:
     """Distribution of grey levels in all of the image, in the lung and in lesions."""
     top = 2**fingerprint.bits - 1
     figure, place = start_plot("grey levels", xlabel="grey level", ylabel="% of px per bin")
@@ -49,7 +49,7 @@ def draw_grey_levels(fingerprint: Fingerprint) -> Chart:
     if rule is not None and rule.unit == "HU":
         _name_units(place, rule, top)
     add_legend_on_top(place)
-    return Chart("Grey levels", figure, _describe_ends(levels["all"]))
+    return Plot("Grey levels", figure, _describe_ends(levels["all"]))
 
 
 def _name_units(place: Axes, rule: IntensityRule, top: int) -> None:
@@ -74,7 +74,7 @@ def _describe_ends(levels: GreyLevels) -> str:
     )
 
 
-def draw_areas(title: str, things: str, areas: Sequence[tuple[int, float | None]]) -> Chart:
+def draw_areas(title: str, things: str, areas: Sequence[tuple[int, float | None]]) -> Plot:
     """Histogram of areas on a logarithmic scale, in mm² where every px has a size.
 
     Args:
@@ -97,10 +97,10 @@ def draw_areas(title: str, things: str, areas: Sequence[tuple[int, float | None]
     place.axvline(median, color=INK, linewidth=1.2, label=f"median {median:,.4g} {unit}")
     add_legend_on_top(place)
     note = "" if is_known else " No manifest gives the size of every px."
-    return Chart(title, figure, f"{values.size:,} {things}; the scale is logarithmic.{note}")
+    return Plot(title, figure, f"{values.size:,} {things}; the scale is logarithmic.{note}")
 
 
-def draw_component_numbers(rows: Sequence[SliceRow]) -> Chart:
+def draw_component_numbers(rows: Sequence[SliceRow]) -> Plot:
     """How many separate lesions a slice shows; at least one row has some."""
     numbers = np.array([len(row.component_px) for row in rows if row.lesion_px])
     figure, place = start_plot(
@@ -116,10 +116,10 @@ def draw_component_numbers(rows: Sequence[SliceRow]) -> Chart:
         f"{numbers.mean():.1f} on average, {numbers.max()} at most; px that touch by a side or a "
         "corner are one component."
     )
-    return Chart("Components per slice", figure, caption)
+    return Plot("Components per slice", figure, caption)
 
 
-def draw_spacing(rows: Sequence[SliceRow]) -> Chart:
+def draw_spacing(rows: Sequence[SliceRow]) -> Plot:
     """Size of a px over the slices that have it; at least one does."""
     known = [row.entry.files.spacing for row in rows if row.entry.files.spacing is not None]
     figure, place = start_plot("spacing", xlabel="height of a px in mm", ylabel="slices")
@@ -129,4 +129,4 @@ def draw_spacing(rows: Sequence[SliceRow]) -> Chart:
     place.hist(heights, _NUM_BARS, limits, color=OTHER, rwidth=0.92)
     place.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
     count_in_whole_numbers(place, "y")
-    return Chart("Spacing", figure, f"Known of {len(known):,} of {len(rows):,} slices.")
+    return Plot("Spacing", figure, f"Known of {len(known):,} of {len(rows):,} slices.")

@@ -17,7 +17,7 @@ _POINTS = 9
 _CHARACTERS = 50  # of a line above a panel; a handle takes the room of 6
 
 
-class Chart(NamedTuple):
+class Plot(NamedTuple):
     """A figure, its title on the page, and what is to be known beside it."""
 
     title: str

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from datasets.card import DataMeaning
+from datasets.card import DataProperties
 from inference.model import Model
 from utils.config_loader import load_config
 
@@ -25,4 +25,4 @@ def identity_model(image_size: tuple[int, int], overrides: Sequence[str] = ()) -
     """The predictor with all that a prediction takes."""
     config = load_config(overrides=overrides)
     predictor = Identity(image_size)
-    return Model(predictor, "identity", "1", config, DataMeaning(), description="identity")
+    return Model(predictor, "identity", "1", config, DataProperties(), description="identity")

@@ -74,7 +74,7 @@ def test_the_file_says_how_slices_are_prepared_and_what_was_trained(folder: Path
     assert facts["intensity"] == LUNG_WINDOW.to_plain()
     assert facts["config"]["model"]["name"] == "resunet"
     model = open_model(folder / "new/net.onnx", ["evaluation.threshold=0.25"], flip=True)
-    assert (model.threshold, *model.meaning[:2]) == (0.25, LUNG_WINDOW, 8)
+    assert (model.threshold, *model.data_properties[:2]) == (0.25, LUNG_WINDOW, 8)
     assert model.name == "resunet small"
     assert "epoch 1, ONNX on cpu, mirrored as well" in model.description
 

@@ -15,7 +15,7 @@ _NUM_SAMPLES = 16  # slices that are looked at
 _RANGES = {UNIT: (0.0, 1.0), GRAY: (0.0, 255.0)}
 
 
-class GreyLevels(NamedTuple):
+class IntensityOptions(NamedTuple):
     """How volumes become grey levels.
 
     Attributes:

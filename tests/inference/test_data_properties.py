@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from saved_network import save_network
 
-from datasets.card import DataCard, DataMeaning, write_card
+from datasets.card import DataCard, DataProperties, write_card
 from datasets.intensity import IntensityRule
 from inference.model import open_model
 from training.checkpoint import load_checkpoint
@@ -31,11 +31,11 @@ def test_a_checkpoint_keeps_the_rule_of_its_training_data(train: Callable, data_
     for name in ("best.pt", "last.pt"):
         content = load_checkpoint(folder / name)
         assert (content["intensity"], content["bits"]) == (RULE.to_plain(), 16)
-    assert open_model(folder / "best.pt").meaning == DataMeaning(RULE, 16, LABELS)
+    assert open_model(folder / "best.pt").data_properties == DataProperties(RULE, 16, LABELS)
 
 
 def test_data_without_a_card_give_no_rule(train: Callable) -> None:
-    assert open_model(train() / "best.pt").meaning == DataMeaning(None, 8, {})
+    assert open_model(train() / "best.pt").data_properties == DataProperties(None, 8, {})
 
 
 def test_a_card_that_cannot_be_read_stops_training_before_it_begins(
@@ -46,16 +46,16 @@ def test_a_card_that_cannot_be_read_stops_training_before_it_begins(
 
 
 def test_classes_are_called_by_their_names_where_these_are_known() -> None:
-    meaning = DataMeaning(labels=LABELS)
-    assert meaning.name_classes(1) == {1: "Lesion"}
-    assert meaning.name_classes(3) == {**LABELS, 3: "Lesion class 3"}
+    data = DataProperties(labels=LABELS)
+    assert data.name_classes(1) == {1: "Lesion"}
+    assert data.name_classes(3) == {**LABELS, 3: "Lesion class 3"}
 
 
 def test_checkpoints_of_earlier_versions_open_without_a_rule(tmp_path: Path) -> None:
     path = save_network(tmp_path / "small" / "seed0" / "best.pt", intensity=None, bits=None)
     assert "intensity" not in load_checkpoint(path)
     model = open_model(path)
-    assert model.meaning == DataMeaning(None, 8, {})
+    assert model.data_properties == DataProperties(None, 8, {})
     assert (model.name, model.threshold) == ("resunet small", 0.5)
 
 

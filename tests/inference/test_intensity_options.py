@@ -5,7 +5,7 @@ import pytest
 
 from datasets.intensity import LUNG_WINDOW, IntensityRule
 from datasets.volumes import Volume
-from inference.grey_levels import GreyLevels, describe_rule, recognise_unit
+from inference.intensity_options import IntensityOptions, describe_rule, recognise_unit
 from utils.errors import UserError
 
 RAS = np.eye(4)
@@ -59,40 +59,42 @@ def test_a_value_that_is_not_finite_is_refused() -> None:
 
 def test_hounsfield_units_go_through_the_rule_of_the_training_data() -> None:
     rule = IntensityRule("HU", -1400, 100)
-    assert GreyLevels(rule).rule_for(ramp(-1000, 400), is_dicom=False) == rule
-    window = GreyLevels(rule, window=(-1000, 0)).rule_for(ramp(-1000, 400), is_dicom=False)
+    assert IntensityOptions(rule).rule_for(ramp(-1000, 400), is_dicom=False) == rule
+    window = IntensityOptions(rule, window=(-1000, 0)).rule_for(ramp(-1000, 400), is_dicom=False)
     assert window == IntensityRule("HU", -1000, 0)
 
 
 def test_grey_levels_stay_what_they_are() -> None:
-    rule = GreyLevels(LUNG_WINDOW).rule_for(ramp(0, 255), is_dicom=False)
+    rule = IntensityOptions(LUNG_WINDOW).rule_for(ramp(0, 255), is_dicom=False)
     levels = np.arange(256, dtype=np.float32)
     np.testing.assert_array_equal(rule.apply(levels), levels)
-    rule = GreyLevels(LUNG_WINDOW).rule_for(ramp(0, 1), is_dicom=False)
+    rule = IntensityOptions(LUNG_WINDOW).rule_for(ramp(0, 1), is_dicom=False)
     np.testing.assert_array_equal(rule.apply(levels / 255), levels)
     assert describe_rule(rule) == "grey levels 0-1"
 
 
 def test_dicom_is_in_hounsfield_units_and_a_given_unit_is_not_questioned() -> None:
-    grey = GreyLevels(LUNG_WINDOW, unit="0-255")
+    grey = IntensityOptions(LUNG_WINDOW, unit="0-255")
     assert grey.rule_for(ramp(0, 255), is_dicom=True) == LUNG_WINDOW
     assert grey.rule_for(ramp(-1000, 400), is_dicom=False).unit == "0-255"
-    assert GreyLevels(LUNG_WINDOW, unit="HU").rule_for(ramp(0, 1), is_dicom=False) == LUNG_WINDOW
+    assert (
+        IntensityOptions(LUNG_WINDOW, unit="HU").rule_for(ramp(0, 1), is_dicom=False) == LUNG_WINDOW
+    )
 
 
 @pytest.mark.parametrize("trained", [None, IntensityRule("arbitrary", 0, 4000)])
 def test_without_a_rule_a_window_must_be_given(trained: IntensityRule | None) -> None:
     with pytest.raises(UserError, match=r"scan\.nii: .*--window -1250 250"):
-        GreyLevels(trained).rule_for(ramp(-1000, 400), is_dicom=False)
-    GreyLevels(trained, window=(-1250, 250)).rule_for(ramp(-1000, 400), is_dicom=True)
-    assert GreyLevels(trained).rule_for(ramp(0, 1), is_dicom=False).unit == "0-1"
+        IntensityOptions(trained).rule_for(ramp(-1000, 400), is_dicom=False)
+    IntensityOptions(trained, window=(-1250, 250)).rule_for(ramp(-1000, 400), is_dicom=True)
+    assert IntensityOptions(trained).rule_for(ramp(0, 1), is_dicom=False).unit == "0-1"
 
 
 def test_a_window_other_than_the_rule_gets_a_warning() -> None:
-    assert GreyLevels(LUNG_WINDOW).check_window() is None
-    assert GreyLevels(LUNG_WINDOW, window=(-1250, 250)).check_window() is None
-    assert GreyLevels(None, window=(-1000, 400)).check_window() is None
-    warning = GreyLevels(LUNG_WINDOW, window=(-1000, 400)).check_window()
+    assert IntensityOptions(LUNG_WINDOW).check_window() is None
+    assert IntensityOptions(LUNG_WINDOW, window=(-1250, 250)).check_window() is None
+    assert IntensityOptions(None, window=(-1000, 400)).check_window() is None
+    warning = IntensityOptions(LUNG_WINDOW, window=(-1000, 400)).check_window()
     assert "-1000 400" in warning
     assert "-1250 to 250" in warning
 
@@ -100,4 +102,4 @@ def test_a_window_other_than_the_rule_gets_a_warning() -> None:
 @pytest.mark.parametrize("window", [(0, 0), (10, -10), (np.nan, 1), (-np.inf, 1)])
 def test_an_empty_window_is_refused(window: tuple[float, float]) -> None:
     with pytest.raises(UserError, match="--window"):
-        GreyLevels(LUNG_WINDOW, window=window).check_window()
+        IntensityOptions(LUNG_WINDOW, window=window).check_window()
