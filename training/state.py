@@ -101,7 +101,7 @@ class TrainingState:
         save_checkpoint(path, content, keep_previous=True)
 
     def save_best(self, path: Path, config: Config) -> None:
-        """Write what test.py and predict.py need: weights, configuration, data properties, score."""
+        """Write what test.py and predict.py need: weights, configuration, data, score."""
         content = {
             "model": self.evaluated.state_dict(),
             "config": config.model_dump(mode="json"),
