@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,8 @@ DRAFTS = ".[0-9]*.*"
 
 
 def draft_of(path: Path) -> Path:
-    """This process's temporary name for a file, beside it."""
-    return path.with_name(f".{os.getpid()}.{path.name}")
+    """A temporary name for a file, beside it; another at every call, on every machine."""
+    return path.with_name(f".{os.getpid()}.{uuid.uuid4().hex}.{path.name}")
 
 
 @contextmanager
