@@ -3,14 +3,15 @@
 import contextlib
 import hashlib
 import os
+import tempfile
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from datasets.cache_file import FORMAT, CacheWriter, DamagedCacheError, SliceCache
+from datasets.cache_file import FORMAT, DamagedCacheError, SliceCache, write_cache
 from datasets.pairing import SliceFiles
-from datasets.stored import SliceLook, StoredSlice, read_slices
+from datasets.stored import SliceLook, read_slices
+from utils.errors import UserError
 
 _MIB = 2**20
 _ABANDONED = 3600.0  # s without a write, after which a draft's process is taken for dead
@@ -40,26 +41,29 @@ def open_cache(
     Raises:
         UserError: A file is damaged, or sizes of a pair differ.
     """
+    decoded, looks = read_slices(slices), []
     if limit_mib == 0:
-        return [look for _, look in read_slices(slices)], None
-    name = f"{split}-{_fingerprint(root, slices, limit_mib)}.cache"
+        return [look for _, look in decoded], None
+    name = f"{split}-{_fingerprint(root, slices, limit_mib)}.bin"
     folders = _folders(root)
     cache = _find(folders, name, report)
     if cache is not None:
         return cache.looks, cache
-    with _Draft(folders, name, limit_mib * _MIB) as draft:
-        looks = []
-        for stored, look in read_slices(slices):
-            draft.add(stored, look)
-            looks.append(look)
-        cache = draft.publish()
-    if cache is None:
+    try:
+        path = _writable(folders) / name
+        write_cache(path, decoded, looks, limit_mib * _MIB)
+        cache = SliceCache(path)
+    except (OSError, UserError, DamagedCacheError) as error:
+        looks += [look for _, look in decoded]
+        if len(looks) < len(slices):
+            raise  # a slice was at fault, after which no more are decoded
         report(
-            f"warning: data.cache_mib: no cache of {split} could be written ({draft.error}); "
-            "its slices are decoded anew in every epoch; make room, or set it to 0"
+            f"warning: data.cache_mib: no cache of {split} could be written "
+            f"({error.__cause__ or error}); its slices are decoded anew in every epoch; make "
+            "room, or set it to 0"
         )
-    else:
-        _remove_others(folders, split, cache.path)
+        return looks, None
+    _remove_others(folders, split, path)
     return looks, cache
 
 
@@ -92,7 +96,7 @@ def _find(folders: Sequence[Path], name: str, report: Report) -> SliceCache | No
     """The cache of that name, where there is one and it is whole."""
     for folder in folders:
         try:
-            return SliceCache(folder / name, key=name)
+            return SliceCache(folder / name)
         except OSError:
             continue
         except DamagedCacheError as error:
@@ -100,77 +104,25 @@ def _find(folders: Sequence[Path], name: str, report: Report) -> SliceCache | No
     return None
 
 
+def _writable(folders: Sequence[Path]) -> Path:
+    """The first folder that takes files, made where it is missing."""
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()  # a read-only mount refuses only this
+            return folder
+        except OSError as caught:
+            error = caught
+    raise error
+
+
 def _remove_others(folders: Sequence[Path], split: str, kept: Path) -> None:
     """Delete the split's older caches, and drafts whose process died."""
     for folder in folders:
-        for path in folder.glob(f"{split}-*"):
+        for path in (*folder.glob(f"{split}-*"), *folder.glob(f".*.{split}-*")):
             with contextlib.suppress(OSError):  # another process was faster, or is reading it
-                is_draft = path.suffix == ".tmp"
+                is_draft = path.name.startswith(".")
                 if is_draft and time.time() - path.stat().st_mtime < _ABANDONED:
                     continue
-                if path != kept:
+                if path.with_suffix(kept.suffix) != kept:
                     path.unlink()
-
-
-class _Draft:
-    """A cache in the making, under a name of its own: only a whole one gets the cache's name.
-
-    A failure to write ends the draft and not the run; `error` then says why.
-
-    Args:
-        folders: Where it may be kept; the first that can be written is taken.
-        name: Name and identity of the cache.
-        limit: Bytes of all arrays.
-    """
-
-    def __init__(self, folders: Sequence[Path], name: str, limit: int) -> None:
-        self.error: Exception | None = None
-        self._file = None
-        for folder in folders:
-            self._path = folder / name
-            self._temporary = folder / f"{name}.{uuid.uuid4().hex}.tmp"
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                self._file = self._temporary.open("xb")
-            except OSError as error:
-                self.error = error
-                continue
-            self._writer, self.error = CacheWriter(self._file, name, limit), None
-            break
-
-    def __enter__(self) -> "_Draft":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._discard()
-
-    def add(self, stored: StoredSlice, look: SliceLook) -> None:
-        """Append a slice."""
-        if self.error is None:
-            try:
-                self._writer.add(stored, look)
-            except OSError as error:
-                self._fail(error)
-
-    def publish(self) -> SliceCache | None:
-        """Give the file its name and open it; None where a write failed."""
-        if self.error is None:
-            try:
-                self._writer.finish()
-                self._file.close()
-                os.replace(self._temporary, self._path)
-                return SliceCache(self._path, key=self._path.name)
-            except (OSError, DamagedCacheError) as error:
-                self._fail(error)
-        return None
-
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-        self._discard()  # at once: a full disk is everybody's
-
-    def _discard(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # closing writes what is left, and may fail as well
-                self._file.close()
-            with contextlib.suppress(OSError):
-                self._temporary.unlink(missing_ok=True)

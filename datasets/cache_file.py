@@ -1,123 +1,114 @@
-"""The file of a cache: arrays one after another, their index, and a trailer that finds the index.
+"""The two files of a cache: all pixels in one flat array, NAME.bin, and its index, NAME.json.
 
-Every array has a checksum, and so has the index. The index is JSON: `key`, the file's identity;
-`end`, the bytes of all arrays; and for each slice its size, the values of its mask and where its
-arrays stand (null for a slice that is not cached): offset, dtype and CRC32 of image, mask, edge
-and lung (null for one without a file).
+The index is a pair of its CRC32 and its content: `key`, the files' identity; `end`, the bytes of
+the array; and for each slice its size, the values of its mask and where its images stand (null
+for a slice that is not cached): offset in bytes, NumPy's name of the type and CRC32 of image,
+mask, edge and lung (null for one without a file).
 """
 
 import json
-import mmap
 import os
-import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from datasets.stored import SliceLook, StoredSlice
+from utils.files import whole_file
 
-FORMAT = 1
-_MAGIC = b"CTslices"
-_TRAILER = struct.Struct("<8sQI")  # magic, bytes of the index, its CRC32
-_ALIGNMENT = 16  # bytes; an array of two bytes a pixel must not start at an odd one
+FORMAT = 2
+_ALIGNMENT = 16  # bytes; an image of two bytes a pixel must not start at an odd one
+_Place = Sequence[Any]  # offset, type, CRC32
 
 
 class DamagedCacheError(Exception):
-    """The file is not what was written; the message says in what."""
+    """The files are not what was written; the message says in what."""
 
 
-class _Place(NamedTuple):
-    """Where an array stands: offset in bytes, NumPy's name of its type, CRC32."""
-
-    offset: int
-    dtype: str
-    checksum: int
-
-
-class CacheWriter:
-    """Writes slices in their order, as many as fit a limit, and then the index.
+def write_cache(
+    path: Path,
+    decoded: Iterable[tuple[StoredSlice, SliceLook]],
+    looks: list[SliceLook],
+    limit: int,
+) -> None:
+    """Write slices in their order, as many as fit a limit, and their index.
 
     Args:
-        file: Empty, open for writing.
-        key: The file's identity.
-        limit: Bytes of all arrays together.
+        path: The array's file. Its name without suffix is the identity.
+        decoded: The slices.
+        looks: Takes what was found in each slice, up to the one at which an error ends it.
+        limit: Bytes of all pixels together.
+
+    Raises:
+        UserError: The disk is full or read-only.
     """
-
-    def __init__(self, file: BinaryIO, key: str, limit: int) -> None:
-        self._file, self._key, self._limit = file, key, limit
-        self._end, self._is_full = 0, False
-        self._rows: list[list[Any]] = []
-
-    def add(self, stored: StoredSlice, look: SliceLook) -> None:
-        """Append a slice whole, or only what was found in it once one did not fit."""
-        num_bytes = sum(
-            array.nbytes + _padding(array.nbytes) for array in stored if array is not None
-        )
-        self._is_full = self._is_full or self._end + num_bytes > self._limit
-        places = None if self._is_full else [self._append(array) for array in stored]
-        self._rows.append([look.size, sorted(look.mask_values), places])
-
-    def _append(self, array: np.ndarray | None) -> _Place | None:
-        if array is None:
-            return None
-        data = array.tobytes()
-        place = _Place(self._end, array.dtype.str, zlib.crc32(data))
-        self._file.write(data + bytes(_padding(len(data))))
-        self._end += len(data) + _padding(len(data))
-        return place
-
-    def finish(self) -> None:
-        """Write index and trailer through to the disk."""
-        index = {"key": self._key, "end": self._end, "slices": self._rows}
-        data = json.dumps(index, separators=(",", ":")).encode()
-        self._file.write(data + _TRAILER.pack(_MAGIC, len(data), zlib.crc32(data)))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    rows, is_full = [], False
+    # The array appears before its index, without which it is no cache.
+    with whole_file(_index_of(path)) as index_draft, whole_file(path) as draft:
+        with draft.open("wb") as file:
+            for stored, look in decoded:
+                looks.append(look)
+                num_bytes = sum(image.nbytes for image in stored if image is not None)
+                is_full = is_full or file.tell() + num_bytes > limit
+                places = None if is_full else [_append(image, file) for image in stored]
+                rows.append([look.size, sorted(look.mask_values), places])
+            file.flush()
+            os.fsync(file.fileno())
+            index = {"key": path.stem, "end": file.tell(), "slices": rows}
+        index_draft.write_text(json.dumps([_checksum(index), index]))
 
 
-def _padding(num_bytes: int) -> int:
-    return -num_bytes % _ALIGNMENT
+def _append(image: np.ndarray | None, file: BinaryIO) -> _Place | None:
+    if image is None:
+        return None
+    file.write(bytes(-file.tell() % _ALIGNMENT))
+    place = (file.tell(), image.dtype.str, zlib.crc32(image))
+    file.write(image)
+    return place
+
+
+def _index_of(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _checksum(index: Any) -> int:
+    return zlib.crc32(json.dumps(index).encode())
 
 
 class SliceCache:
-    """Decoded slices in a memory-mapped file, whose memory all processes share.
+    """Decoded slices in a memory-mapped array, whose memory all processes share.
 
-    A copy in another process opens the file again at its first read. Changes of the slices' own
+    A copy in another process maps the array again at its first read. Changes of the slices' own
     files during a run are not seen.
 
     Args:
-        path: The file.
-        key: The identity that it must have.
+        path: The array's file.
 
     Attributes:
         looks: What was found in each slice, also in those that are not cached.
 
     Raises:
-        OSError: No such file, or it cannot be read.
-        DamagedCacheError: Not what was written under this identity.
+        OSError: A file is missing or cannot be read.
+        DamagedCacheError: Not what was written under this name.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._mapping: mmap.mmap | None = _map(path)
-        index = _read_index(self._mapping)
-        if index["key"] != key:
-            raise DamagedCacheError("the index is another file's")
-        self._num_bytes = len(self._mapping)
+        index = _read_index(path)
         self.looks = [
             SliceLook(tuple(size), frozenset(values)) for size, values, _ in index["slices"]
         ]
         self._places: list[Sequence[_Place | None] | None] = [
-            places and [place and _Place(*place) for place in places]
-            for _, _, places in index["slices"]
+            places for _, _, places in index["slices"]
         ]
+        self._num_bytes = index["end"]
+        self._pixels: np.memmap | None = self._map()
         self._has_warned = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_mapping": None}  # a mapping cannot be pickled
+        return self.__dict__ | {"_pixels": None}  # NumPy would pickle every pixel
 
     @property
     def num_cached(self) -> int:
@@ -134,7 +125,7 @@ class SliceCache:
             return None
         try:
             size = self.looks[index].size
-            return StoredSlice(*(place and self._array(place, size) for place in places))
+            return StoredSlice(*(place and self._image(*place, size) for place in places))
         except (OSError, DamagedCacheError) as error:
             if not self._has_warned:
                 print(
@@ -145,39 +136,31 @@ class SliceCache:
             self._has_warned = True
             return None
 
-    def _array(self, place: _Place, size: tuple[int, int]) -> np.ndarray:
-        if self._mapping is None:
-            self._mapping = _map(self.path)
+    def _image(self, offset: int, dtype: str, checksum: int, size: tuple[int, int]) -> np.ndarray:
+        if self._pixels is None:
+            self._pixels = self._map()
         # Reading beyond the end of a file that was cut off would kill the process.
-        if self._mapping.size() < self._num_bytes:
-            raise DamagedCacheError("the file was cut off")
-        array = np.frombuffer(self._mapping, place.dtype, size[0] * size[1], place.offset)
-        if zlib.crc32(array) != place.checksum:
-            raise DamagedCacheError(f"damaged at byte {place.offset}")
-        return array.reshape(size)
+        if self._pixels.base.size() < self._num_bytes:
+            raise DamagedCacheError("bytes are missing")
+        image = np.frombuffer(self._pixels, dtype, size[0] * size[1], offset)
+        if zlib.crc32(image) != checksum:
+            raise DamagedCacheError(f"damaged at byte {offset}")
+        return image.reshape(size)
+
+    def _map(self) -> np.memmap | None:
+        if self.path.stat().st_size != self._num_bytes:
+            raise DamagedCacheError("bytes are missing")
+        return np.memmap(self.path, np.uint8, "r") if self._num_bytes else None
 
 
-def _map(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as error:
-            raise DamagedCacheError("an empty file") from error
-
-
-def _read_index(mapping: mmap.mmap) -> dict[str, Any]:
-    """The index, once it is known to be whole and to fit the file."""
-    trailer = mapping[-_TRAILER.size :]
-    if len(trailer) < _TRAILER.size:
-        raise DamagedCacheError("too short")
-    magic, num_bytes, checksum = _TRAILER.unpack(trailer)
-    start = len(mapping) - _TRAILER.size - num_bytes
-    if magic != _MAGIC or start < 0:
-        raise DamagedCacheError("no index")
-    data = mapping[start : start + num_bytes]
-    if zlib.crc32(data) != checksum:
+def _read_index(path: Path) -> dict[str, Any]:
+    """The index, once it is known to be whole and to be the array's."""
+    try:
+        checksum, index = json.loads(_index_of(path).read_bytes())
+    except (TypeError, ValueError) as error:
+        raise DamagedCacheError("no index") from error
+    if _checksum(index) != checksum:
         raise DamagedCacheError("a damaged index")
-    index = json.loads(data)
-    if index["end"] != start:
-        raise DamagedCacheError("arrays are missing")
+    if index["key"] != path.stem:
+        raise DamagedCacheError("the index is another's")
     return index

@@ -24,7 +24,7 @@ def test_loader_rows_differ_and_print_warnings_alone(
     assert [row["is_default"] for row in rows] == [True, False]
     assert all(row["images_per_second"] > 0 for row in rows)
     assert capsys.readouterr().out == ""
-    (cache,) = (data_root / ".cache").glob("train-*")
+    (cache,) = (data_root / ".cache").glob("train-*.bin")
     cache.write_bytes(cache.read_bytes()[:-1])
     measure_loaders(load_config(overrides=overrides), CPU, num_epochs=1)
     assert capsys.readouterr().out.startswith(f"warning: {cache}: ")

@@ -15,8 +15,16 @@ def open_train(root: Path, limit_mib: int = 1) -> tuple[list[SliceLook], SliceCa
 
 
 def kept(root: Path) -> list[Path]:
-    """All files under a folder for caches."""
+    """All files under a folder for caches, drafts as well."""
     return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def arrays(root: Path) -> list[Path]:
+    """The arrays of all caches under a folder; their indices lie beside them, and nothing else."""
+    files = kept(root)
+    found = [path for path in files if path.suffix == ".bin"]
+    assert files == sorted(found + [path.with_suffix(".json") for path in found])
+    return found
 
 
 def assert_holds(cache: SliceCache, slices: list[SliceFiles]) -> None:

@@ -13,7 +13,7 @@ from datasets.cache import open_cache
 from datasets.inspection import scan_slices
 from datasets.pairing import SliceFiles, find_slices
 from datasets.stored import read_slice, read_slices
-from tests.datasets.caches import assert_holds, assert_same, kept, open_train
+from tests.datasets.caches import arrays, assert_holds, assert_same, open_train
 
 
 def test_the_first_start_decodes_every_file_once_and_the_second_none(
@@ -28,7 +28,7 @@ def test_the_first_start_decodes_every_file_once_and_the_second_none(
     assert num_decoded() == 0
     assert scan_slices(mixed_slices) == scan_slices(mixed_slices, looks=looks)
     assert_holds(cache, mixed_slices)
-    assert [path.parent for path in kept(mixed_root / ".cache")] == [mixed_root / ".cache"]
+    assert [path.parent for path in arrays(mixed_root / ".cache")] == [mixed_root / ".cache"]
 
 
 def test_a_limit_of_0_keeps_nothing(mixed_root: Path, mixed_slices: list[SliceFiles]) -> None:
@@ -43,7 +43,7 @@ def test_a_file_with_new_pixels_and_the_old_size_and_time_is_noticed(
     kind: str, mixed_root: Path, mixed_slices: list[SliceFiles]
 ) -> None:
     open_train(mixed_root)
-    (old,) = kept(mixed_root / ".cache")
+    (old,) = arrays(mixed_root / ".cache")
     path = mixed_root / "train" / kind / "p3_z000.tif"
     before, data = path.stat(), path.read_bytes()
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
@@ -57,7 +57,7 @@ def test_a_file_with_new_pixels_and_the_old_size_and_time_is_noticed(
     np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), pixels[::-1])
     _, cache = open_train(mixed_root)
     assert_holds(cache, mixed_slices)
-    assert old not in kept(mixed_root / ".cache")
+    assert old not in arrays(mixed_root / ".cache")
 
 
 def test_a_slice_more_or_less_is_noticed(mixed_root: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_slice_more_or_less_is_noticed(mixed_root: Path) -> None:
     (mixed_root / "train/lung/p4_z000.tif").unlink()
     _, cache = open_train(mixed_root)
     assert cache.read(4).lung is None
-    assert len(kept(mixed_root / ".cache")) == 1
+    assert len(arrays(mixed_root / ".cache")) == 1
 
 
 def test_caches_of_two_splits_stand_side_by_side(data_root: Path) -> None:
@@ -79,7 +79,7 @@ def test_caches_of_two_splits_stand_side_by_side(data_root: Path) -> None:
             slices = find_slices(data_root, split)
             _, cache = open_cache(data_root, split, slices, 1)
             assert_holds(cache, slices)
-    assert len(kept(data_root / ".cache")) == 2
+    assert len(arrays(data_root / ".cache")) == 2
 
 
 def test_no_more_slices_are_kept_than_the_limit_has_room_for(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_no_more_slices_are_kept_than_the_limit_has_room_for(tmp_path: Path) -> 
             index < count for index in range(5)
         ]
         assert_same(cache.read(0), read_slice(slices[0]))
-        (path,) = kept(tmp_path / ".cache")  # that of the former limit is gone
+        (path,) = arrays(tmp_path / ".cache")  # that of the former limit is gone
         assert path.stat().st_size < limit_mib * 2**20
         assert len(looks) == 5
 
@@ -120,32 +120,50 @@ def test_a_pass_over_a_split_holds_few_slices_at_a_time(
     assert len(list(passing)) == 99
 
 
-def test_a_damaged_index_is_built_anew(
-    mixed_root: Path, mixed_slices: list[SliceFiles], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("suffix", [".bin", ".json"])
+def test_a_damaged_file_is_built_anew(
+    suffix: str,
+    mixed_root: Path,
+    mixed_slices: list[SliceFiles],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     open_train(mixed_root)
-    (path,) = kept(mixed_root / ".cache")
+    (array,) = arrays(mixed_root / ".cache")
+    path = array.with_suffix(suffix)
     data = path.read_bytes()
-    for damaged in (data[:-3], data[:100], b"", data[:-30] + b"\0" + data[-29:]):
+    for damaged in (data[:-3], data[:100], b"", data[:-30] + b"\0" + data[-30:]):
         path.write_bytes(damaged)
         _, cache = open_train(mixed_root)
         assert_holds(cache, mixed_slices)
         (line,) = capsys.readouterr().out.splitlines()
-        assert line.startswith(f"warning: {path}: ")
+        assert line.startswith(f"warning: {array}: ")
         assert "building it anew" in line
         assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".json"])
+def test_one_of_two_files_is_no_cache(
+    suffix: str, mixed_root: Path, mixed_slices: list[SliceFiles]
+) -> None:
+    open_train(mixed_root)
+    (array,) = arrays(mixed_root / ".cache")
+    array.with_suffix(suffix).unlink()
+    _, cache = open_train(mixed_root)
+    assert_holds(cache, mixed_slices)
+    assert arrays(mixed_root / ".cache") == [array]
 
 
 def test_a_cache_of_other_files_under_this_name_is_not_believed(
     mixed_root: Path, mixed_slices: list[SliceFiles]
 ) -> None:
     open_train(mixed_root, limit_mib=2)
-    (other,) = kept(mixed_root / ".cache")
+    (other,) = arrays(mixed_root / ".cache")
     open_train(mixed_root, limit_mib=1)
-    (path,) = kept(mixed_root / ".cache")
-    data = path.read_bytes()
+    (path,) = arrays(mixed_root / ".cache")
+    data = {suffix: path.with_suffix(suffix).read_bytes() for suffix in (".bin", ".json")}
     open_train(mixed_root, limit_mib=2)
-    other.write_bytes(data)
+    for suffix, content in data.items():
+        other.with_suffix(suffix).write_bytes(content)
     _, cache = open_train(mixed_root, limit_mib=2)
-    assert other.read_bytes() != data
+    assert other.with_suffix(".json").read_bytes() != data[".json"]
     assert_holds(cache, mixed_slices)

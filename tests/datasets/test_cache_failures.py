@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from datasets.cache_file import SliceCache
 from datasets.inspection import scan_slices
 from datasets.pairing import SliceFiles
 from datasets.stored import SliceLook
-from tests.datasets.caches import assert_holds, kept, open_train
+from tests.datasets.caches import arrays, assert_holds, kept, open_train
 from utils.errors import UserError
 
 
@@ -28,7 +30,7 @@ def test_a_root_that_cannot_be_written_is_cached_in_the_users_folder(
     (mixed_root / ".cache").write_text("a file where the folder should be")
     _, cache = open_train(mixed_root)
     assert_holds(cache, mixed_slices)
-    (path,) = kept(user_cache)
+    (path,) = arrays(user_cache)
     assert path.parent.parent == user_cache / "cosupervision"
     num_decoded()
     open_train(mixed_root)
@@ -84,6 +86,26 @@ def test_a_write_that_fails_midway_leaves_nothing_behind(
     assert open_train(mixed_root)[1] is not None
 
 
+def test_an_index_that_cannot_be_written_leaves_no_array_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(100):  # 3,200 bytes of pixels, and a longer index
+        for kind in ("image", "mask"):
+            path = tmp_path / "train" / kind / f"p{index:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.zeros((2, 2), np.uint8))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    try:
+        looks, cache = open_train(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert cache is None
+    assert len(looks) == 100
+    assert "File too large" in capsys.readouterr().out
+    assert kept(tmp_path / ".cache") == []
+
+
 def test_a_bad_slice_stops_the_run_and_leaves_nothing_behind(mixed_root: Path) -> None:
     path = mixed_root / "train/image/p4_z000.tif"
     data = path.read_bytes()
@@ -98,7 +120,7 @@ def test_a_bad_slice_stops_the_run_and_leaves_nothing_behind(mixed_root: Path) -
 def test_a_draft_goes_when_its_process_is_long_dead_and_stays_before(mixed_root: Path) -> None:
     folder = mixed_root / ".cache"
     folder.mkdir()
-    fresh, old = folder / "train-a.cache.1.tmp", folder / "train-b.cache.2.tmp"
+    fresh, old = folder / ".1.train-a.bin", folder / ".2.train-b.bin"
     for path in (fresh, old):
         path.write_bytes(b"half")
     os.utime(old, (time.time() - 7200, time.time() - 7200))
@@ -130,5 +152,8 @@ def test_builders_at_the_same_time_do_not_hurt_each_other(
         assert cache is not None or len(set(limits)) > 1
         if cache is not None:
             assert_holds(cache, mixed_slices)
-    assert [path.suffix for path in kept(mixed_root / ".cache")] in ([".cache"], [])
+    files = kept(mixed_root / ".cache")
+    assert not any(path.name.startswith(".") for path in files)
+    # Where one builder removes the array of another, the index of that one may come after.
+    assert [path.suffix for path in files if path.suffix != ".json"] in ([".bin"], [])
     assert_holds(open_train(mixed_root)[1], mixed_slices)
