@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datasets.cache_file import FORMAT, DamagedCacheError, SliceCache, write_cache
 from datasets.pairing import SliceFiles
-from datasets.stored import SliceLook, read_slices
+from datasets.stored import SliceFacts, read_slices
 from utils.errors import UserError
 
 _MIB = 2**20
@@ -21,7 +21,7 @@ Report = Callable[[str], None]
 
 def open_cache(
     root: Path, split: str, slices: Sequence[SliceFiles], limit_mib: int, report: Report = print
-) -> tuple[list[SliceLook], SliceCache | None]:
+) -> tuple[list[SliceFacts], SliceCache | None]:
     """Look at every slice of a split and keep it decoded; or find it kept, and decode nothing.
 
     The cache lies in <root>/.cache, or where that cannot be written in the user's cache folder.
@@ -41,30 +41,30 @@ def open_cache(
     Raises:
         UserError: A file is damaged, or sizes of a pair differ.
     """
-    decoded, looks = read_slices(slices), []
+    decoded, facts = read_slices(slices), []
     if limit_mib == 0:
-        return [look for _, look in decoded], None
+        return [fact for _, fact in decoded], None
     name = f"{split}-{_fingerprint(root, slices, limit_mib)}.bin"
     folders = _folders(root)
     cache = _find(folders, name, report)
     if cache is not None:
-        return cache.looks, cache
+        return cache.facts, cache
     try:
         path = _writable(folders) / name
-        write_cache(path, decoded, looks, limit_mib * _MIB)
+        write_cache(path, decoded, facts, limit_mib * _MIB)
         cache = SliceCache(path)
     except (OSError, UserError, DamagedCacheError) as error:
-        looks += [look for _, look in decoded]
-        if len(looks) < len(slices):
+        facts += [fact for _, fact in decoded]
+        if len(facts) < len(slices):
             raise  # a slice was at fault, after which no more are decoded
         report(
             f"warning: data.cache_mib: no cache of {split} could be written "
             f"({error.__cause__ or error}); its slices are decoded anew in every epoch; make "
             "room, or set it to 0"
         )
-        return looks, None
+        return facts, None
     _remove_others(folders, split, path)
-    return looks, cache
+    return facts, cache
 
 
 def _fingerprint(root: Path, slices: Sequence[SliceFiles], limit_mib: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from datasets.stored import SliceLook, StoredSlice
+from datasets.stored import SliceFacts, StoredSlice
 from utils.files import whole_file
 
 FORMAT = 2
@@ -29,8 +29,8 @@ class DamagedCacheError(Exception):
 
 def write_cache(
     path: Path,
-    decoded: Iterable[tuple[StoredSlice, SliceLook]],
-    looks: list[SliceLook],
+    decoded: Iterable[tuple[StoredSlice, SliceFacts]],
+    facts: list[SliceFacts],
     limit: int,
 ) -> None:
     """Write slices in their order, as many as fit a limit, and their index.
@@ -38,7 +38,7 @@ def write_cache(
     Args:
         path: The array's file. Its name without suffix is the identity.
         decoded: The slices.
-        looks: Takes what was found in each slice, up to the one at which an error ends it.
+        facts: Takes what was found in each slice, up to the one at which an error ends it.
         limit: Bytes of all pixels together.
 
     Raises:
@@ -48,12 +48,12 @@ def write_cache(
     # The array appears before its index, without which it is no cache.
     with whole_file(_index_of(path)) as index_draft, whole_file(path) as draft:
         with draft.open("wb") as file:
-            for stored, look in decoded:
-                looks.append(look)
+            for stored, fact in decoded:
+                facts.append(fact)
                 num_bytes = sum(image.nbytes for image in stored if image is not None)
                 is_full = is_full or file.tell() + num_bytes > limit
                 places = None if is_full else [_append(image, file) for image in stored]
-                rows.append([look.size, sorted(look.mask_values), places])
+                rows.append([fact.size, sorted(fact.mask_values), places])
             file.flush()
             os.fsync(file.fileno())
             index = {"key": path.stem, "end": file.tell(), "slices": rows}
@@ -87,7 +87,7 @@ class SliceCache:
         path: The array's file.
 
     Attributes:
-        looks: What was found in each slice, also in those that are not cached.
+        facts: What was found in each slice, also in those that are not cached.
 
     Raises:
         OSError: A file is missing or cannot be read.
@@ -97,8 +97,8 @@ class SliceCache:
     def __init__(self, path: Path) -> None:
         self.path = path
         index = _read_index(path)
-        self.looks = [
-            SliceLook(tuple(size), frozenset(values)) for size, values, _ in index["slices"]
+        self.facts = [
+            SliceFacts(tuple(size), frozenset(values)) for size, values, _ in index["slices"]
         ]
         self._places: list[Sequence[_Place | None] | None] = [
             places for _, _, places in index["slices"]
@@ -124,7 +124,7 @@ class SliceCache:
         if places is None:
             return None
         try:
-            size = self.looks[index].size
+            size = self.facts[index].size
             return StoredSlice(*(place and self._image(*place, size) for place in places))
         except (OSError, DamagedCacheError) as error:
             if not self._has_warned:

@@ -1,4 +1,4 @@
-"""A look through a split: how its masks are written, and whether every file is fit."""
+"""Inspection of a split: how its masks are written, and whether every file is fit."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datasets.pairing import SliceFiles
-from datasets.stored import SliceLook, read_slices
+from datasets.stored import SliceFacts, read_slices
 from utils.errors import UserError
 
 
@@ -17,36 +17,36 @@ class MaskEncoding(NamedTuple):
     name: str
 
 
-class SliceScan(NamedTuple):
-    """What a look at every file of a split found."""
+class SplitInspection(NamedTuple):
+    """What every file of a split was found to be."""
 
     encoding: MaskEncoding
     has_lesion: tuple[bool, ...]
     sizes: Counter[tuple[int, int]]
 
 
-def scan_slices(
+def inspect_slices(
     slices: Sequence[SliceFiles],
     lesion_values: Sequence[int] | None = None,
-    looks: Sequence[SliceLook] | None = None,
-) -> SliceScan:
-    """Look through every file of a split, so that a bad one stops the run before it starts.
+    facts: Sequence[SliceFacts] | None = None,
+) -> SplitInspection:
+    """Inspect every file of a split, so that a bad one stops the run before it starts.
 
     Args:
         slices: The files.
         lesion_values: Grey values that mean lesion; None recognises 0/1 and 0/255.
-        looks: What datasets.cache found in the files; None reads them once.
+        facts: What datasets.cache found in the files; None reads them once.
 
     Raises:
         UserError: A file is damaged, sizes of a pair differ, or a mask holds unexpected values.
     """
-    if looks is None:
-        looks = [look for _, look in read_slices(slices)]
+    if facts is None:
+        facts = [fact for _, fact in read_slices(slices)]
     encoding = recognise_masks(
-        [files.mask for files in slices], [look.mask_values for look in looks], lesion_values
+        [files.mask for files in slices], [fact.mask_values for fact in facts], lesion_values
     )
-    has_lesion = tuple(not look.mask_values.isdisjoint(encoding.lesion_values) for look in looks)
-    return SliceScan(encoding, has_lesion, Counter(look.size for look in looks))
+    has_lesion = tuple(not fact.mask_values.isdisjoint(encoding.lesion_values) for fact in facts)
+    return SplitInspection(encoding, has_lesion, Counter(fact.size for fact in facts))
 
 
 def recognise_masks(

@@ -31,7 +31,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
 
     Args:
         slices: The files, from datasets.pairing.find_slices.
-        encoding: How the masks are written, from datasets.inspection.scan_slices.
+        encoding: How the masks are written, from datasets.inspection.inspect_slices.
         transform: Size and augmentation.
         edge_width: Width in px of edges derived from the mask, for slices without a mask_ file.
         cache: Decoded slices, from datasets.cache.open_cache; None decodes the files every time.

@@ -1,4 +1,4 @@
-"""Slices as their files hold them, and what a look at one finds."""
+"""Slices as their files hold them, and the facts that are kept of each."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ class StoredSlice(NamedTuple):
     lung: np.ndarray | None
 
 
-class SliceLook(NamedTuple):
+class SliceFacts(NamedTuple):
     """Height and width of a slice in px, and the grey values of its mask."""
 
     size: tuple[int, int]
@@ -50,13 +50,13 @@ def read_slice(files: SliceFiles) -> StoredSlice:
     return StoredSlice(image, *others)
 
 
-def read_slices(slices: Sequence[SliceFiles]) -> Iterator[tuple[StoredSlice, SliceLook]]:
+def read_slices(slices: Sequence[SliceFiles]) -> Iterator[tuple[StoredSlice, SliceFacts]]:
     """Decode slices in their order, a few ahead in threads.
 
     Raises:
         UserError: A file is damaged, or sizes of a pair differ.
     """
-    return map_ahead(_read_and_look, slices)
+    return map_ahead(_read_with_facts, slices)
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -71,6 +71,6 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iter
             yield pending.popleft().result()
 
 
-def _read_and_look(files: SliceFiles) -> tuple[StoredSlice, SliceLook]:
+def _read_with_facts(files: SliceFiles) -> tuple[StoredSlice, SliceFacts]:
     stored = read_slice(files)
-    return stored, SliceLook(stored.image.shape, frozenset(np.unique(stored.mask).tolist()))
+    return stored, SliceFacts(stored.image.shape, frozenset(np.unique(stored.mask).tolist()))

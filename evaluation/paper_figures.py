@@ -127,7 +127,7 @@ def lesion_areas(config: Config, split: Split) -> list[int]:
     dataset = build_dataset(config.data, split, augment=False)
     return [
         int(dataset.original(index)[1].sum()) if has_lesion else 0
-        for index, has_lesion in enumerate(split.scan.has_lesion)
+        for index, has_lesion in enumerate(split.inspection.has_lesion)
     ]
 
 

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from datasets.batches import OrderedBatches, SeededBatches, SliceKey, create_loader
 from datasets.cache import open_cache
 from datasets.cache_file import SliceCache
-from datasets.inspection import SliceScan, scan_slices
+from datasets.inspection import SplitInspection, inspect_slices
 from datasets.pairing import SliceFiles, check_patients, find_slices, resolve_split
 from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
@@ -23,15 +23,15 @@ class Split(NamedTuple):
 
     name: str
     slices: list[SliceFiles]
-    scan: SliceScan
+    inspection: SplitInspection
     cache: SliceCache | None
 
     def describe(self, edge_width: int) -> str:
         """Counts, sizes and how masks and edges were read, in one line."""
-        common = self.scan.sizes.most_common(3)
+        common = self.inspection.sizes.most_common(3)
         sizes = ", ".join(f"{height} x {width} px" for (height, width), _ in common)
-        if len(self.scan.sizes) > len(common):
-            sizes += f" and {len(self.scan.sizes) - len(common)} other sizes"
+        if len(self.inspection.sizes) > len(common):
+            sizes += f" and {len(self.inspection.sizes) - len(common)} other sizes"
         num_edges = sum(entry.edge is not None for entry in self.slices)
         edges = f"edges from mask_ on {num_edges}, " if num_edges else ""
         if num_edges < len(self.slices):
@@ -40,14 +40,14 @@ class Split(NamedTuple):
         return (
             f"{self.name}: {len(self.slices)} slices of "
             f"{len({entry.patient for entry in self.slices})} patients, {sizes}, "
-            f"masks {self.scan.encoding.name}, {self.scan.has_lesion.count(False)} without "
-            f"lesion, {edges}lung masks on {num_lungs}"
-            + (f", {self.cache.num_cached} cached" if self.cache else "")
+            f"masks {self.inspection.encoding.name}, "
+            f"{self.inspection.has_lesion.count(False)} without lesion, {edges}lung masks on "
+            f"{num_lungs}" + (f", {self.cache.num_cached} cached" if self.cache else "")
         )
 
 
 def open_split(config: DataConfig, name: str, world: World | None = None) -> Split:
-    """Find, look through and cache a split; test is val where the folder has no test.
+    """Find, inspect and cache a split; test is val where the folder has no test.
 
     One process of each machine decodes it; the others then find the cache.
 
@@ -60,8 +60,8 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
     slices = find_slices(root, name)
     report = print if world.is_main else _say_nothing
     with world.first_on_machine():
-        looks, cache = open_cache(root, name, slices, config.cache_mib, report)
-    return Split(name, slices, scan_slices(slices, config.lesion_values, looks), cache)
+        facts, cache = open_cache(root, name, slices, config.cache_mib, report)
+    return Split(name, slices, inspect_slices(slices, config.lesion_values, facts), cache)
 
 
 def _say_nothing(_: str) -> None:
@@ -82,7 +82,7 @@ def build_dataset(
     augmentation = Augmentation(**config.augmentation.model_dump()) if augment else None
     return SliceDataset(
         split.slices,
-        split.scan.encoding,
+        split.inspection.encoding,
         SliceTransform(tuple(config.image_size), augmentation),
         config.edge_width,
         cache=split.cache,
@@ -120,7 +120,7 @@ def build_training_data(
     train, val = (open_split(config.data, name, world) for name in ("train", "val"))
     if not config.data.allow_patient_overlap:
         check_patients({"train": train.slices, "val": val.slices})
-    if config.evaluation.empty_target == "nan" and not any(val.scan.has_lesion):
+    if config.evaluation.empty_target == "nan" and not any(val.inspection.has_lesion):
         raise UserError(
             f"{Path(config.data.root) / 'val'}: no slice has a lesion, so with "
             "evaluation.empty_target=nan no epoch has a Dice; add lesions, or take one or zero"
@@ -173,7 +173,7 @@ def _build_training_loader(
 
 def _pick_cases(config: Config, val: Split) -> list[int]:
     """Indices of slices with lesion, evenly spread over the split; any where none has one."""
-    indices = [i for i, has_lesion in enumerate(val.scan.has_lesion) if has_lesion]
+    indices = [i for i, has_lesion in enumerate(val.inspection.has_lesion) if has_lesion]
     indices = indices or list(range(len(val.slices)))
     count = min(config.logging.num_images, len(indices))
     return [indices[(2 * i + 1) * len(indices) // (2 * count)] for i in range(count)]

@@ -7,10 +7,10 @@ import numpy as np
 from datasets.cache import open_cache
 from datasets.cache_file import SliceCache
 from datasets.pairing import SliceFiles, find_slices
-from datasets.stored import SliceLook, StoredSlice, read_slice
+from datasets.stored import SliceFacts, StoredSlice, read_slice
 
 
-def open_train(root: Path, limit_mib: int = 1) -> tuple[list[SliceLook], SliceCache | None]:
+def open_train(root: Path, limit_mib: int = 1) -> tuple[list[SliceFacts], SliceCache | None]:
     return open_cache(root, "train", find_slices(root, "train"), limit_mib)
 
 

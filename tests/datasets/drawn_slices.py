@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import find_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
@@ -61,5 +61,5 @@ def open_dataset(
     edge_width: int = 2,
 ) -> SliceDataset:
     slices = find_slices(root, "train")
-    encoding = scan_slices(slices, lesion_values).encoding
+    encoding = inspect_slices(slices, lesion_values).encoding
     return SliceDataset(slices, encoding, SliceTransform(image_size, augmentation), edge_width)

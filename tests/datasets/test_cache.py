@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datasets.cache import open_cache
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import SliceFiles, find_slices
 from datasets.stored import read_slice, read_slices
 from tests.datasets.caches import arrays, assert_holds, assert_same, open_train
@@ -19,22 +19,22 @@ from tests.datasets.caches import arrays, assert_holds, assert_same, open_train
 def test_the_first_start_decodes_every_file_once_and_the_second_none(
     mixed_root: Path, mixed_slices: list[SliceFiles], num_decoded: Callable[[], int]
 ) -> None:
-    looks, cache = open_train(mixed_root)
+    facts, cache = open_train(mixed_root)
     num_files = len(list((mixed_root / "train").rglob("*.tif")))
     assert num_decoded() == num_files
     again, cache = open_train(mixed_root)
-    assert scan_slices(mixed_slices, looks=again) == scan_slices(mixed_slices, looks=looks)
-    assert [cache.read(index).image.shape for index in range(6)] == [look.size for look in looks]
+    assert inspect_slices(mixed_slices, facts=again) == inspect_slices(mixed_slices, facts=facts)
+    assert [cache.read(index).image.shape for index in range(6)] == [fact.size for fact in facts]
     assert num_decoded() == 0
-    assert scan_slices(mixed_slices) == scan_slices(mixed_slices, looks=looks)
+    assert inspect_slices(mixed_slices) == inspect_slices(mixed_slices, facts=facts)
     assert_holds(cache, mixed_slices)
     assert [path.parent for path in arrays(mixed_root / ".cache")] == [mixed_root / ".cache"]
 
 
 def test_a_limit_of_0_keeps_nothing(mixed_root: Path, mixed_slices: list[SliceFiles]) -> None:
-    looks, cache = open_train(mixed_root, limit_mib=0)
+    facts, cache = open_train(mixed_root, limit_mib=0)
     assert cache is None
-    assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    assert inspect_slices(mixed_slices, facts=facts) == inspect_slices(mixed_slices)
     assert not (mixed_root / ".cache").exists()
 
 
@@ -64,8 +64,8 @@ def test_a_slice_more_or_less_is_noticed(mixed_root: Path) -> None:
     open_train(mixed_root)
     for kind in ("image", "mask", "mask_", "lung"):
         (mixed_root / "train" / kind / "p5_z000.tif").unlink()
-    looks, cache = open_train(mixed_root)
-    assert len(looks) == 5
+    facts, cache = open_train(mixed_root)
+    assert len(facts) == 5
     assert_holds(cache, find_slices(mixed_root, "train"))
     (mixed_root / "train/lung/p4_z000.tif").unlink()
     _, cache = open_train(mixed_root)
@@ -94,7 +94,7 @@ def test_no_more_slices_are_kept_than_the_limit_has_room_for(tmp_path: Path) -> 
             cv2.imwrite(str(path), pixels)
     slices = find_slices(tmp_path, "train")
     for limit_mib, count in ((1, 1), (2, 3), (3, 5)):
-        looks, cache = open_train(tmp_path, limit_mib)
+        facts, cache = open_train(tmp_path, limit_mib)
         assert cache.num_cached == count
         assert [cache.read(index) is not None for index in range(5)] == [
             index < count for index in range(5)
@@ -102,7 +102,7 @@ def test_no_more_slices_are_kept_than_the_limit_has_room_for(tmp_path: Path) -> 
         assert_same(cache.read(0), read_slice(slices[0]))
         (path,) = arrays(tmp_path / ".cache")  # that of the former limit is gone
         assert path.stat().st_size < limit_mib * 2**20
-        assert len(looks) == 5
+        assert len(facts) == 5
 
 
 def test_a_pass_over_a_split_holds_few_slices_at_a_time(

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from datasets.cache_file import SliceCache
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import SliceFiles
-from datasets.stored import SliceLook
+from datasets.stored import SliceFacts
 from tests.datasets.caches import arrays, assert_holds, kept, open_train
 from utils.errors import UserError
 
@@ -46,9 +46,9 @@ def test_without_any_folder_the_run_goes_on_after_one_warning(
 ) -> None:
     for path in (mixed_root / ".cache", user_cache):
         path.write_text("a file where the folder should be")
-    looks, cache = open_train(mixed_root)
+    facts, cache = open_train(mixed_root)
     assert cache is None
-    assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    assert inspect_slices(mixed_slices, facts=facts) == inspect_slices(mixed_slices)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("warning: data.cache_mib: no cache of train could be written (")
 
@@ -63,9 +63,9 @@ def test_a_disk_that_is_full_at_the_end_leaves_nothing_behind(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    looks, cache = open_train(mixed_root)
+    facts, cache = open_train(mixed_root)
     assert cache is None
-    assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    assert inspect_slices(mixed_slices, facts=facts) == inspect_slices(mixed_slices)
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert kept(mixed_root / ".cache") == []
 
@@ -76,11 +76,11 @@ def test_a_write_that_fails_midway_leaves_nothing_behind(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # bytes; all slices have more
     try:
-        looks, cache = open_train(mixed_root)
+        facts, cache = open_train(mixed_root)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert cache is None
-    assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    assert inspect_slices(mixed_slices, facts=facts) == inspect_slices(mixed_slices)
     assert "File too large" in capsys.readouterr().out
     assert kept(mixed_root / ".cache") == []
     assert open_train(mixed_root)[1] is not None
@@ -97,11 +97,11 @@ def test_an_index_that_cannot_be_written_leaves_no_array_behind(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
     try:
-        looks, cache = open_train(tmp_path)
+        facts, cache = open_train(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert cache is None
-    assert len(looks) == 100
+    assert len(facts) == 100
     assert "File too large" in capsys.readouterr().out
     assert kept(tmp_path / ".cache") == []
 
@@ -133,7 +133,7 @@ def test_a_draft_goes_when_its_process_is_long_dead_and_stays_before(mixed_root:
 def test_builders_at_the_same_time_do_not_hurt_each_other(
     limits: tuple[int, ...], mixed_root: Path, mixed_slices: list[SliceFiles]
 ) -> None:
-    opened: list[tuple[list[SliceLook], SliceCache | None]] = []
+    opened: list[tuple[list[SliceFacts], SliceCache | None]] = []
     start = threading.Barrier(len(limits))
 
     def build(limit_mib: int) -> None:
@@ -146,8 +146,8 @@ def test_builders_at_the_same_time_do_not_hurt_each_other(
     for thread in threads:
         thread.join()
     assert len(opened) == len(limits)
-    for looks, cache in opened:
-        assert scan_slices(mixed_slices, looks=looks) == scan_slices(mixed_slices)
+    for facts, cache in opened:
+        assert inspect_slices(mixed_slices, facts=facts) == inspect_slices(mixed_slices)
         # Builders of another limit may remove a cache, even before it is opened.
         assert cache is not None or len(set(limits)) > 1
         if cache is not None:

@@ -11,7 +11,7 @@ import torch
 from datasets.batches import OrderedBatches, SeededBatches, create_loader
 from datasets.cache import open_cache
 from datasets.cache_file import DamagedCacheError, SliceCache
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import SliceFiles
 from datasets.slices import SliceDataset
 from datasets.stored import read_slice
@@ -26,8 +26,8 @@ def cache(mixed_root: Path, mixed_slices: list[SliceFiles]) -> SliceCache:
 
 
 def create_dataset(slices: list[SliceFiles], cache: SliceCache | None) -> SliceDataset:
-    looks = None if cache is None else cache.looks
-    encoding = scan_slices(slices, looks=looks).encoding
+    facts = None if cache is None else cache.facts
+    encoding = inspect_slices(slices, facts=facts).encoding
     return SliceDataset(slices, encoding, SliceTransform((32, 48), AUGMENTATION), 2, cache=cache)
 
 

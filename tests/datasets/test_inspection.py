@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import find_slices
 from tests.datasets.drawn_slices import (
     EDGE,
@@ -24,7 +24,7 @@ from utils.errors import UserError
 
 
 def scan(root: Path, lesion_values: list[int] | None = None) -> Any:
-    return scan_slices(find_slices(root, "train"), lesion_values)
+    return inspect_slices(find_slices(root, "train"), lesion_values)
 
 
 def refusal(root: Path, lesion_values: list[int] | None = None) -> str:

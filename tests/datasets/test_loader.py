@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from datasets.batches import OrderedBatches, SeededBatches, _start_worker, create_loader
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import find_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
@@ -23,7 +23,7 @@ def dataset(data_root: Path) -> SliceDataset:
     """Eight training slices, augmented."""
     slices = find_slices(data_root, "train")
     transform = SliceTransform((32, 48), AUGMENTATION)
-    return SliceDataset(slices, scan_slices(slices).encoding, transform, edge_width=2)
+    return SliceDataset(slices, inspect_slices(slices).encoding, transform, edge_width=2)
 
 
 def load_epochs(loader: DataLoader, order: SeededBatches, *epochs: int) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datasets.batches import SeededBatches, create_loader
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import SliceFiles, find_slices
 from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
@@ -29,7 +29,7 @@ def load(
     num_workers: int = 0,
 ) -> list[Batch]:
     """Two epochs, finished on the device; None finishes them in the loader."""
-    encoding, transform = scan_slices(slices).encoding, SliceTransform((48, 32), augmentation)
+    encoding, transform = inspect_slices(slices).encoding, SliceTransform((48, 32), augmentation)
     dataset = SliceDataset(slices, encoding, transform, 3, is_finished=device is None)
     batches = SeededBatches(len(slices), 4, seed=5)
     loader = create_loader(dataset, batches, num_workers=num_workers)
@@ -70,7 +70,7 @@ def test_finishing_leaves_the_global_generator_alone(mixed_slices: list[SliceFil
 def test_its_length_is_what_is_left_of_the_epoch(data_root: Path) -> None:
     slices = find_slices(data_root, "train")
     transform = SliceTransform((32, 32), STRONGEST)
-    dataset = SliceDataset(slices, scan_slices(slices).encoding, transform, 2, is_finished=False)
+    dataset = SliceDataset(slices, inspect_slices(slices).encoding, transform, 2, is_finished=False)
     batches = SeededBatches(len(slices), 3, seed=5)
     loader = OnDevice(create_loader(dataset, batches, num_workers=0), transform, 2, CPU)
     batches.set_epoch(1)
@@ -85,7 +85,7 @@ def test_its_length_is_what_is_left_of_the_epoch(data_root: Path) -> None:
 def test_a_padding_slice_stays_one(data_root: Path) -> None:
     slices = find_slices(data_root, "train")[:5]
     transform = SliceTransform((32, 32))
-    dataset = SliceDataset(slices, scan_slices(slices).encoding, transform, 2, is_finished=False)
+    dataset = SliceDataset(slices, inspect_slices(slices).encoding, transform, 2, is_finished=False)
     batches = SeededBatches(5, 3, seed=2, rank=2, world_size=3)
     loader = OnDevice(create_loader(dataset, batches, num_workers=0), transform, 2, CPU)
     assert [batch["is_padding"].tolist() for batch in loader] == [[False], [True]]

@@ -9,7 +9,7 @@ from utils.errors import UserError
 
 
 def touch(folder: Path, *names: str) -> None:
-    """Make files; pairing looks at names alone."""
+    """Make files; pairing facts at names alone."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / name).touch()

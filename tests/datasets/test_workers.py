@@ -19,12 +19,12 @@ from pathlib import Path
 sys.path.insert(0, {repository!r})
 from datasets.batches import SeededBatches, create_loader
 from datasets.pairing import find_slices
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import SliceTransform
 
 slices = find_slices(Path({root!r}), "train")
-dataset = SliceDataset(slices, scan_slices(slices).encoding, SliceTransform((32, 32)), 2)
+dataset = SliceDataset(slices, inspect_slices(slices).encoding, SliceTransform((32, 32)), 2)
 loader = create_loader(dataset, SeededBatches(len(dataset), 1, seed=1), num_workers=2)
 iterator = iter(loader)
 first = [next(iterator), next(iterator)]  # one batch of each worker: both are up

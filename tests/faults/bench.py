@@ -133,6 +133,10 @@ class Run:
         """Whether there is something to resume."""
         return self.last.exists() or self.path.joinpath("last.previous.pt").exists()
 
+    def has_draft(self, pid: int, name: str) -> bool:
+        """Whether a process is writing a file under its temporary name."""
+        return any(self.path.glob(f".{pid}.*.{name}"))
+
     def start(
         self,
         resume: bool = False,

@@ -43,12 +43,12 @@ def kill_within_write(
         # best.pt is sure to be written after the first epoch alone.
         num_steps = dice.randrange(1, bench.num_steps) if name == "last.pt" else 5
         session = run.start_and_reach(num_steps)
-        temporary = run.path / f".{session.pid}.{name}"
-        session.wait_until(temporary.exists, pause_s=0)
+        is_writing = partial(run.has_draft, session.pid, name)
+        session.wait_until(is_writing, pause_s=0)
         time.sleep(dice.choice((0, 0, 0.001, 0.003)))
         session.hit(signal.SIGKILL, whole_group=index % 2 == 0)
         session.wait()
-        inside = "within the write" if temporary.exists() else "beside it"
+        inside = "within the write" if is_writing() else "beside it"
         yield finish(f"SIGKILL within a write of {name}", run, reference, inside)
 
 
@@ -85,7 +85,7 @@ def _inode(path: Path) -> int:
 def _is_between_renames(run: Run, pid: int) -> bool:
     """Whether last.pt has a second name, or has just got the link that becomes it."""
     previous = run.path / "last.previous.pt"
-    if previous.with_name(f".{pid}.{previous.name}").exists():
+    if run.has_draft(pid, previous.name):
         return True
     try:
         return run.last.samefile(previous)

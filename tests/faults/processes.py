@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.faults.bench import TORCHRUN, Bench, Run, Session
@@ -28,10 +29,10 @@ def kill_loader_process(bench: Bench, dice: random.Random, count: int) -> Iterat
     for index in range(count):
         run = bench.run(data__num_workers=2)
         session = run.start_and_reach(dice.randrange(1, bench.num_steps - 5))
-        temporary = run.path / f".{session.pid}.last.pt"
+        is_writing = partial(run.has_draft, session.pid, "last.pt")
         if index % 2:
-            session.wait_until(temporary.exists, pause_s=0)
-        hit = "while it wrote" if temporary.exists() else "between the writes"
+            session.wait_until(is_writing, pause_s=0)
+        hit = "while it wrote" if is_writing() else "between the writes"
         os.kill(dice.choice(children(session.pid)), signal.SIGKILL)
         problems = unclean(session.wait(), 1, "error: a loader process died")
         yield finish("loader process killed", run, bench.reference(), hit, problems)

@@ -10,7 +10,7 @@ from identity import Identity
 from saved_network import save_network
 from torch import Tensor
 
-from datasets.inspection import scan_slices
+from datasets.inspection import inspect_slices
 from datasets.pairing import find_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import SliceTransform
@@ -54,7 +54,9 @@ def read_constant(level: int) -> np.ndarray:
 
 def test_slices_are_prepared_as_the_data_set_prepares_them(data_root: Path) -> None:
     files = find_slices(data_root, "test")
-    dataset = SliceDataset(files, scan_slices(files).encoding, SliceTransform(SIZE), edge_width=3)
+    dataset = SliceDataset(
+        files, inspect_slices(files).encoding, SliceTransform(SIZE), edge_width=3
+    )
     recorder = Recorder(SIZE)
     reads = [partial(lambda i: dataset.original(i)[0], index) for index in range(4)]
     list(predict_slices(recorder, reads, batch_size=3))
