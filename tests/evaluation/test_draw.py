@@ -190,7 +190,7 @@ def test_where_one_figure_cannot_be_written_none_is(
         finished = run_script(COMMAND, "--checkpoint", best, "--out", out)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    refused(finished, "--out", "cannot be written")
+    refused(finished, str(out), "cannot be written")
     assert names_in(out) == ["figure_6.png"]
     assert (out / "figure_6.png").read_text() == "old"
 
