@@ -1,14 +1,20 @@
 """Where a configuration is taken apart: everything built from here on gets plain arguments."""
 
-from torch import nn
+from pathlib import Path
 
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from datasets.card import DataProperties, read_card
 from losses import create_loss
 from models import create_model
 from models.parts.checks import describe_sizes, fitting_size
 from training.activation_checkpointing import checkpoint_activations
 from training.distributed import World, synchronise_batch_norm
+from training.early_stopping import EarlyStopping
 from training.runtime import Runtime, create_runtime, set_determinism
-from training.state import TrainingState, create_training_state
+from training.state import TrainingState
 from utils.config import Config
 from utils.contracts import Batch, noise_batch
 from utils.errors import UserError
@@ -86,6 +92,45 @@ def build_training_state(
         for module in {state.model, state.evaluated}:
             module.compile()
     return state
+
+
+def create_training_state(config: Config, model: nn.Module) -> TrainingState:
+    """A fresh state: Adam, ReduceLROnPlateau, early stopping, loss scale and moving average.
+
+    Args:
+        config: Settings of all of these.
+        model: The network where and as it will be trained.
+
+    Raises:
+        UserError: The data folder's card cannot be read.
+    """
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=config.optimizer.learning_rate,
+        weight_decay=config.optimizer.weight_decay,
+        fused=True,  # one pass over the parameters, on CPU and CUDA
+    )
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=config.scheduler.factor, patience=config.scheduler.patience
+    )
+    device = next(model.parameters()).device
+    scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
+    return TrainingState(
+        model,
+        optimizer,
+        scheduler,
+        EarlyStopping(config.early_stopping.patience),
+        scaler,
+        _create_ema(model, config.training.ema_decay),
+        data_properties=DataProperties.from_card(read_card(Path(config.data.root))),
+    )
+
+
+def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """A moving average of weights and buffers; the first step's weights start it."""
+    if decay is None:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def freeze_untrained(network: nn.Module, loss: nn.Module, batch: Batch) -> None:

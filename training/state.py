@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
-from datasets.card import DataProperties, read_card
+from datasets.card import DataProperties
 from training.checkpoint import FORMAT, load_weights, save_checkpoint
 from training.distributed import World
 from training.early_stopping import EarlyStopping
@@ -156,38 +156,6 @@ class TrainingState:
             self.record = EpochRecord()
 
 
-def create_training_state(config: Config, model: nn.Module) -> TrainingState:
-    """A fresh state: Adam, ReduceLROnPlateau, early stopping, loss scale and moving average.
-
-    Args:
-        config: Settings of all of these.
-        model: The network where and as it will be trained.
-
-    Raises:
-        UserError: The data folder's card cannot be read.
-    """
-    optimizer = torch.optim.Adam(
-        model.parameters(),
-        lr=config.optimizer.learning_rate,
-        weight_decay=config.optimizer.weight_decay,
-        fused=True,  # one pass over the parameters, on CPU and CUDA
-    )
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=config.scheduler.factor, patience=config.scheduler.patience
-    )
-    device = next(model.parameters()).device
-    scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
-    return TrainingState(
-        model,
-        optimizer,
-        scheduler,
-        EarlyStopping(config.early_stopping.patience),
-        scaler,
-        _create_ema(model, config.training.ema_decay),
-        data_properties=DataProperties.from_card(read_card(Path(config.data.root))),
-    )
-
-
 def _describe_change(keys: Sequence[str], former: Config, config: Config) -> str:
     """The most telling of the changed keys with both values."""
     telling = next((key for key in _TELLING if key in keys), keys[0])
@@ -195,10 +163,3 @@ def _describe_change(keys: Sequence[str], former: Config, config: Config) -> str
         flatten(c.model_dump(mode="json")).get(telling, "default") for c in (former, config)
     )
     return f"{telling} is {old} there, {new} here"
-
-
-def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    """A moving average of weights and buffers; the first step's weights start it."""
-    if decay is None:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

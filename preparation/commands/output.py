@@ -1,18 +1,16 @@
 """What the commands of prepare.py say: bars, counts, sources."""
 
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tqdm import tqdm
-
 from datasets.data_folder import FolderSummary
 from datasets.sources.source import Source
+from utils.progress import Progress
 
 
 def bar(title: str) -> Callable[[Iterable], Iterable]:
     """What shows a bar on a terminal."""
-    return lambda items: tqdm(items, desc=title, leave=False, disable=not sys.stderr.isatty())
+    return lambda items: Progress(items, title)
 
 
 def describe_folder_summary(out: Path, summary: FolderSummary, seconds: float) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from models import create_model
+from training.builders import create_training_state
 from training.checkpoint import (
     load_checkpoint,
     load_latest_checkpoint,
@@ -16,7 +17,7 @@ from training.checkpoint import (
     previous_path,
     save_checkpoint,
 )
-from training.state import TrainingState, create_training_state
+from training.state import TrainingState
 from utils.config import Config
 from utils.config_loader import load_config
 from utils.errors import UserError
