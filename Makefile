@@ -58,7 +58,7 @@ benchmark: install
 
 zoo: install
 	$(BIN)/python -m benchmark zoo --csv resources/results/zoo.csv
-	$(BIN)/python -m benchmark zoo --readme resources/results/zoo.csv
+	$(BIN)/python -m evaluation.results
 
 faults: install-dev
 	$(BIN)/python -m tests.faults.campaign

@@ -44,8 +44,7 @@ def structure_consistency_loss(logits: Tensor, target: Tensor, *, shared: bool =
     Args:
         logits: (B, 1, H, W).
         target: Same shape, 0 or 1.
-        shared: The batch is spread over the processes of a job: the mean runs over all of them.
-            A share may be empty.
+        shared: The mean runs over all processes of a job; a share may be empty.
 
     Returns:
         A scalar, at least 0; float32 (float64 for float64 logits), whatever the autocast.
