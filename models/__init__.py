@@ -1,18 +1,9 @@
 """Networks by name. A new network is one file and one line in MODELS.
 
-Each is a module (image, with_maps=False) -> SegOutput of logits, with these attributes:
-
-    stride         Input sides are multiples of it, in px; 1 where any size runs.
-    min_size       Smallest side in px at which two slices train; smaller images are refused. Three
-                   networks name a larger one than would run, and say why (CE-Net, CPFNet, FFR-Net).
-    heads          The fields of SegOutput that it fills.
-    own_loss       Name of its paper's loss; own_loss_args, where there are any, its arguments.
-    segments       The parts that may be computed again in the backward pass, to save memory.
+What each of them promises stands in models/parts/network.py.
 """
 
 from typing import Any
-
-from torch import nn
 
 from models.acfnet import ACFNet
 from models.attention_unet import AttentionUNet
@@ -26,6 +17,7 @@ from models.f3net import F3Net
 from models.fcn8s import FCN8s
 from models.ffrnet import FFRNet
 from models.infnet import InfNet
+from models.parts.network import SegmentationNetwork
 from models.pspnet import PSPNet
 from models.resunet import ResUNet
 from models.scrn import SCRN
@@ -34,7 +26,7 @@ from models.unet import UNet
 from models.unetplusplus import UNetPlusPlus
 from utils.registry import create_from
 
-MODELS: dict[str, type[nn.Module]] = {
+MODELS: dict[str, type[SegmentationNetwork]] = {
     "resunet": ResUNet,
     "unet": UNet,
     "unetplusplus": UNetPlusPlus,
@@ -63,7 +55,7 @@ def list_models() -> list[str]:
     return sorted(MODELS)
 
 
-def create_model(name: str, **args: Any) -> nn.Module:
+def create_model(name: str, **args: Any) -> SegmentationNetwork:
     """Build a network.
 
     Args:

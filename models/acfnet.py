@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_choice, check_positive
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 from utils.errors import UserError
@@ -104,23 +105,18 @@ class AttentionalClassFeature(nn.Module):
         return self.refine(mixed.reshape(reduced.shape))
 
 
-class ACFNet(nn.Module):
+class ACFNet(SegmentationNetwork):
     """ACFNet on a dilated ResNet with ASPP at an eighth of the resolution.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits and of both side outputs; 1 means one sigmoid map.
         depth: ResNet layout, 50, 101 (the paper) or 152.
         aspp_dilations: Of the 3x3 branches of ASPP.
-        pretrained: Of the ResNet: None for random weights, "imagenet", or a file with a state_dict
-            of timm's names (resnet101s, with three 3x3 convolutions as its stem).
-
-    Raises:
-        UserError: A count below 1, no such depth or weights, or a dilation below 1.
+        pretrained: By timm's names (resnet101s, with three 3x3 convolutions as its stem).
     """
 
-    stride = 1
-    min_size = 1  # px
+    title = "ACFNet"
+    paper = "Zhang et al., ICCV 2019"
+    reference_licence = "none; not the authors'"
     heads = frozenset({"mask", "semantic"})
     own_loss = "acfnet"
 
@@ -167,21 +163,13 @@ class ACFNet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         encoder = [self.encoder.stem, *self.encoder.stages]
         return [*encoder, self.aspp, self.coarse_head, self.class_feature, self.mask_head]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
+        """In training two slices or more, for the batch norm of the pooled branch.
 
-        Args:
-            image: (B, in_channels, H, W) of any size; B of at least 2 in training, for the batch
-                norm of the pooled branch.
-            with_maps: There are no inner maps to show: the coarse map is a side output.
-
-        Returns:
-            Logits at H x W; the coarse segmentation and that of the encoder's third stage in
-            semantic.
+        Semantic side outputs: the coarse segmentation, and that of the encoder's third stage.
         """
         size = image.shape[-2:]
         *_, c4, c5 = self.encoder(image)  # both at H/8

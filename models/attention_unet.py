@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.parts.checks import check_choice, check_even, check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.unet import NUM_LEVELS, ConvBlock
 from utils.contracts import SegOutput
 
@@ -68,19 +69,17 @@ def _project(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))
 
 
-class AttentionUNet(nn.Module):
+class AttentionUNet(SegmentationNetwork):
     """U-Net with an attention gate on each skip.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
-        width: Channels at full resolution; doubled at each level below. 64 in the reference.
+        width: Channels at full resolution, even; doubled at each level below. 64 in the reference.
         num_levels: Resolutions from H x W down, 5 in the reference.
-
-    Raises:
-        UserError: A count below 1, the width is odd, or no such number of levels.
     """
 
+    title = "Attention U-Net"
+    paper = "Oktay et al., MIDL 2018"
+    reference_licence = "none; the authors' (3-D): MIT"
     own_loss = "cross_entropy"
 
     def __init__(
@@ -103,41 +102,14 @@ class AttentionUNet(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.decoder = nn.ModuleList(_UpBlock(c) for c in reversed(channels[:-1]))
         self.head = nn.Conv2d(width, num_classes, 1)
-
-    @property
-    def stride(self) -> int:
-        """Input sides are multiples of this many px."""
-        return 1 << len(self.decoder)
-
-    @property
-    def min_size(self) -> int:
-        """The smallest side in px: one pixel at the lowest resolution."""
-        return self.stride
-
-    @property
-    def heads(self) -> frozenset[str]:
-        """The fields of SegOutput that this network fills."""
-        return frozenset({"mask"})
+        self.stride = self.min_size = 1 << (num_levels - 1)  # px: one at the lowest resolution
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.encoder, *self.decoder]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices, H and W divisible by the stride.
-            with_maps: Fill SegOutput.maps with the attention in [0, 1] of each skip, alpha_1 (the
-                finest) to alpha_4, at H x W.
-
-        Returns:
-            Logits at H x W.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
+        """The maps: each skip's attention in [0, 1] at H x W, alpha_1 (the finest) to alpha_4."""
         size = check_size(self, image)
         skips = [self.encoder[0](image)]  # H x W
         for block in self.encoder[1:]:

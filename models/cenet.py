@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize
 from utils.contracts import SegOutput
 
@@ -93,23 +94,18 @@ class _DecoderBlock(nn.Sequential):
         )
 
 
-class CENet(nn.Module):
+class CENet(SegmentationNetwork):
     """CE-Net.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
         depth: ResNet layout of the encoder, 34 (the paper), 18, 50, 101 or 152.
-        pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
-            models.parts.backbones.ResNetBackbone.
-
-    Raises:
-        UserError: A count below 1, a switch has no such value, or no such weights.
     """
 
+    title = "CE-Net"
+    paper = "Gu et al., IEEE TMI 2019"
+    reference_licence = "none"
     stride = 32
     min_size = 64  # px; 32 run, but leave the deepest batch norms the two slices' values alone
-    heads = frozenset({"mask"})
     own_loss = "bce_dice"
     own_loss_args: ClassVar[dict[str, float | str]] = {"bce_weight": 1.0, "reduction": "batch"}
 
@@ -141,24 +137,11 @@ class CENet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         encoder = [self.encoder.stem, *self.encoder.stages]
         decoder = [self.decoder4, self.decoder3, self.decoder2, self.decoder1]
         return [*encoder, self.dac, *decoder, self.head]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices, H and W divisible by 32.
-            with_maps: There are no inner maps to show.
-
-        Returns:
-            Logits at H x W.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
         check_size(self, image)
         _, c2, c3, c4, c5 = self.encoder(image)  # H/4 to H/32
         context = self.rmp(self.dac(c5))

@@ -27,6 +27,7 @@ from torchvision.models.convnext import LayerNorm2d
 
 from models.parts.backbones import RESNET_DEPTHS, ResNetBackbone, lay_out, run_stages
 from models.parts.checks import check_choice, check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize_aligned
 from models.parts.weights import load_backbone
 from utils.contracts import SegOutput
@@ -134,7 +135,7 @@ class _ResNetTrunk(ResNetBackbone):
         return [stem, *run_stages(self.stages, stem)]
 
 
-class CoERANet(nn.Module):
+class CoERANet(SegmentationNetwork):
     """Co-ERA-Net with switches for the rows of the ablation study.
 
     Both flows start from the trunk's deepest features and are joined with its finer ones on the
@@ -142,18 +143,16 @@ class CoERANet(nn.Module):
     off (lung region), both on (the method).
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
-        trunk: The encoder, one of TRUNKS; convnext_small as published, resnet50 its variant.
+        trunk: The encoder, one of TRUNKS; convnext_small as published, resnet50 its variant. Sides
+            are multiples of 32 px with a ConvNeXt, of 16 px with a ResNet.
         lung_flow: Segment the lung as well, in a flow of its own.
-        region_fusion: Let the lung flow guide the infection flow by RegionFusionAttention.
-        pretrained: Of the trunk: None for random weights, "imagenet" (as published), or a file
-            with a state_dict of torchvision's names.
-
-    Raises:
-        UserError: A count below 1, no such trunk or weights, or region_fusion without lung_flow.
+        region_fusion: Let the lung flow guide the infection flow by RegionFusionAttention; needs
+            lung_flow.
     """
 
+    title = "Co-ERA-Net"
+    paper = "He et al., Bioengineering 2023"
+    reference_licence = "none"
     own_loss = "coeranet"
 
     def __init__(
@@ -190,12 +189,10 @@ class CoERANet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.trunk.stages, *self.blocks]
 
     @property
     def heads(self) -> frozenset[str]:
-        """The fields of SegOutput that this network fills."""
         return frozenset({"mask", "semantic"} | (set() if self.lung_head is None else {"lung"}))
 
     @property
@@ -204,20 +201,12 @@ class CoERANet(nn.Module):
         return {"lung_weight": 0.0} if self.lung_head is None else {}
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
+        """The infection in mask, the lung in lung.
 
-        Args:
-            image: (B, in_channels, H, W), H and W divisible by 32 (ConvNeXt) or 16 (ResNet).
-            with_maps: Fill SegOutput.maps with the finest region attention, in [0, 1], and the
-                finest fusion attention, unbounded; both at H x W.
-
-        Returns:
-            Logits at H x W: the infection in mask, the lung in lung; both at the three scales of
-            the decoder, coarsest first, in semantic and lung_sides. As published, the finest
-            scale and the final map are two heads on the same features.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
+        Both come at the three scales of the decoder as well, coarsest first, in semantic and
+        lung_sides. As published, the finest scale and the final map are two heads on the same
+        features. The maps are the finest region attention, in [0, 1], and the finest fusion
+        attention, unbounded; both at H x W.
         """
         size = check_size(self, image)
         *skips, infection = self.trunk(image)  # ConvNeXt: H/4 to H/32; ResNet: H/4 to H/16

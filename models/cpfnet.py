@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -133,23 +134,18 @@ class _DecoderBlock(nn.Module):
         return F.relu(self.norm(resize_aligned(self.project(self.conv(features)), size)))
 
 
-class CPFNet(nn.Module):
+class CPFNet(SegmentationNetwork):
     """CPFNet.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
         depth: ResNet layout of the encoder, 34 (the paper), 18, 50, 101 or 152.
-        pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
-            models.parts.backbones.ResNetBackbone.
-
-    Raises:
-        UserError: A count below 1, a switch has no such value, or no such weights.
     """
 
+    title = "CPFNet"
+    paper = "Feng et al., IEEE TMI 2020"
+    reference_licence = "MIT"
     stride = 32
     min_size = 64  # px; 32 run, but leave the deepest batch norms the two slices' values alone
-    heads = frozenset({"mask"})
     own_loss = "cpfnet"
 
     def __init__(
@@ -180,25 +176,12 @@ class CPFNet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         encoder = [self.encoder.stem, *self.encoder.stages]
         guidance = [self.gpg2, self.gpg3, self.gpg4]
         decoder = [self.decoder5, self.decoder4, self.decoder3, self.decoder2, self.project]
         return [*encoder, *guidance, self.sap, *decoder, self.head]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices, H and W divisible by 32.
-            with_maps: There are no inner maps to show.
-
-        Returns:
-            Logits at H x W.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
         size = check_size(self, image)
         c1, c2, c3, c4, c5 = self.encoder(image)  # H/2 to H/32
         d5 = self.decoder5(self.sap(c5), c4.shape[-2:])

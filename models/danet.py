@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_positive
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -108,21 +109,16 @@ class _Head(nn.Sequential):
         super().__init__(nn.Dropout2d(_DROPOUT), nn.Conv2d(channels, num_classes, 1))
 
 
-class DANet(nn.Module):
+class DANet(SegmentationNetwork):
     """Dual Attention Network.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the logits; 1 means one sigmoid map.
         depth: ResNet layout, 18, 34, 50, 101 or 152; 50 and 101 in the paper.
-        pretrained: See models.parts.backbones.ResNetBackbone.
-
-    Raises:
-        UserError: A count below 1, no such depth, or no such weights.
     """
 
-    stride = 1
-    min_size = 1  # px
+    title = "DANet"
+    paper = "Fu et al., CVPR 2019"
+    reference_licence = "MIT"
     heads = frozenset({"mask", "semantic"})
     own_loss = "cross_entropy"
     own_loss_args: ClassVar[dict[str, float]] = {"side_weight": 1.0}
@@ -154,20 +150,10 @@ class DANet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [self.encoder.stem, *self.encoder.stages, self.position, self.channel]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W), any H and W.
-            with_maps: There are no inner maps to show.
-
-        Returns:
-            Logits at H x W, of the sum of both paths; semantic holds those of the position path
-            and of the channel path.
-        """
+        """The mask of both paths' sum; semantic: the position path's and the channel path's."""
         *_, c5 = self.encoder(image)  # H/8
         position, channel = self.position(c5), self.channel(c5)
         logits = [

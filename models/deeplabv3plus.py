@@ -22,6 +22,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from models.deeplabv3 import ATROUS_RATES, MIN_SIZE, Trunk, create_encoder, initialise_head
 from models.parts.checks import check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize
 from utils.contracts import SegOutput
 
@@ -56,23 +57,18 @@ class _Decoder(nn.Module):
         return self.head(self.conv(torch.cat([low_level, pyramid], dim=1)))
 
 
-class DeepLabV3Plus(nn.Module):
+class DeepLabV3Plus(SegmentationNetwork):
     """DeepLabV3+.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the logits; 1 means one sigmoid map.
         trunk: The encoder: resnet, mobilenetv2 or xception.
         depth: Of the ResNet: 18, 34, 50, 101 or 152; 101 in the paper.
         output_stride: 16 px, or 8 px at three times the computation.
-        pretrained: See models.parts.backbones.ResNetBackbone.
-
-    Raises:
-        UserError: A count below 1, no such trunk, depth, output stride or weights.
     """
 
-    stride = 1
-    heads = frozenset({"mask"})
+    title = "DeepLabV3+"
+    paper = "Chen et al., ECCV 2018"
+    reference_licence = "MIT"
     own_loss = "cross_entropy"
     own_loss_args: ClassVar[dict[str, float]] = {"side_weight": 0.0}
 
@@ -98,22 +94,10 @@ class DeepLabV3Plus(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [self.encoder.stem, *self.encoder.stages, self.pyramid, self.decoder]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices; in training two or more, for the norm of the pooled branch.
-
-        Args:
-            image: (B, in_channels, H, W), any H and W; with Xception from 7 px.
-            with_maps: There are no inner maps to show.
-
-        Returns:
-            Logits at H x W.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
+        """In training two slices or more, for the norm of the pooled branch."""
         check_size(self, image)
         _, c2, *_, c5 = self.encoder(image)  # H/4; H/16 or H/8
         logits = self.decoder(c2, self.pyramid(c5))

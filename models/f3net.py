@@ -1,7 +1,7 @@
 """F3Net: cross feature modules in two decoders, the second fed with what the first one found.
 
 Paper: J. Wei, S. Wang, Q. Huang, "F3Net: Fusion, Feedback and Focus for Salient Object Detection",
-AAAI 2020, doi 10.1609/aaai.v34i07.6916, arXiv 1911.11445.
+AAAI 2020, doi 10.1609/aaai.v34i07.6916, arXiv 1911.11445. ImageNet weights in the encoder.
 
 The released implementation (MIT) never trains the first convolution and the first batch norm,
 which its optimiser is not given, and computes the weighted cross-entropy without its weights (see
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_positive
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize
 from utils.contracts import SegOutput
 
@@ -80,22 +81,16 @@ class _Decoder(nn.Module):
         return refined, current
 
 
-class F3Net(nn.Module):
+class F3Net(SegmentationNetwork):
     """F3Net: the mask of the second decoder, and five side outputs.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
         depth: Of the ResNet: 18, 34, 50 (the paper), 101 or 152.
-        pretrained: None, "imagenet", or a file with torchvision weights of that ResNet. The paper
-            starts from ImageNet.
-
-    Raises:
-        UserError: A count below 1, no such depth, or no such weights.
     """
 
-    stride = 1
-    min_size = 1  # px
+    title = "F3Net"
+    paper = "Wei et al., AAAI 2020"
+    reference_licence = "MIT"
     heads = frozenset({"mask", "semantic"})
     own_loss = "f3net"
 
@@ -121,19 +116,12 @@ class F3Net(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.encoder.stages, *self.decoders]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
+        """The mask of the second decoder.
 
-        Args:
-            image: (B, in_channels, H, W) z-scored slices of any size.
-            with_maps: Changes nothing; there are no inner maps to show.
-
-        Returns:
-            Logits at H x W: the mask of the second decoder; semantic: the first decoder's, then
-            levels 2 to 5 of the second.
+        Semantic side outputs: the first decoder's, then levels 2 to 5 of the second.
         """
         features = self.encoder(image)[1:]  # H/4 to H/32
         levels = [squeeze(f) for squeeze, f in zip(self.squeezes, features, strict=True)]

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from models.parts.checks import check_choice, check_even, check_positive
+from models.parts.network import SegmentationNetwork
 from models.parts.weights import load_backbone
 from utils.contracts import SegOutput
 
@@ -46,24 +47,18 @@ class _BilinearUpsampling(nn.ConvTranspose2d):
                 self.weight[channel, channel] = torch.outer(triangle, triangle)
 
 
-class FCN8s(nn.Module):
+class FCN8s(SegmentationNetwork):
     """FCN8s on the layers of torchvision's VGG.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
         depth: Layers of the VGG, 11, 13, 16 (the paper) or 19.
-        fc_channels: Channels of fc6 and fc7, 4096 in the paper.
-        pretrained: None trains from scratch; "imagenet" or a file gives torchvision VGG weights,
-            with fc6 and fc7 where the file has them and fc_channels is 4096.
-
-    Raises:
-        UserError: A count below 1, fc_channels odd, no such depth, or weights that do not fit.
+        fc_channels: Channels of fc6 and fc7, even, 4096 in the paper.
+        pretrained: Of the VGG; fc6 and fc7 too, where the file has them and fc_channels is 4096.
     """
 
-    stride = 1
-    min_size = 1  # px
-    heads = frozenset({"mask"})
+    title = "FCN-8s"
+    paper = "Long et al., CVPR 2015"
+    reference_licence = "MIT"
     own_loss = "cross_entropy"
 
     def __init__(
@@ -97,19 +92,9 @@ class FCN8s(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return list(self.stages)
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices of any size.
-            with_maps: Changes nothing; this network has no inner maps to show.
-
-        Returns:
-            Logits at H x W.
-        """
         features, pools = image, []
         for stage in self.stages:
             features = stage(features)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -114,23 +115,17 @@ class _Panorama(nn.Module):
         return torch.addcmul(own, torch.sigmoid(-own), context)
 
 
-class FFRNet(nn.Module):
+class FFRNet(SegmentationNetwork):
     """FFR-Net.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map, the paper has 2.
         depth: ResNet layout of the encoder, 50 (the paper), 18, 34, 101 or 152.
-        pretrained: Weights of the encoder: None, "imagenet" (the paper), or a file; see
-            models.parts.backbones.ResNetBackbone.
-
-    Raises:
-        UserError: A count below 1, a switch has no such value, or no such weights.
     """
 
-    stride = 1
+    title = "FFR-Net"
+    paper = "Wang et al., IEEE TNNLS 2022"
+    reference_licence = "none"
     min_size = 16  # px; 3 run, but leave most batch norms the two slices' values alone
-    heads = frozenset({"mask"})
     own_loss = "ffrnet"
 
     def __init__(
@@ -163,23 +158,10 @@ class FFRNet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         encoder = [self.encoder.stem, *self.encoder.stages]
         return [*encoder, *self.focus, *self.panorama, *self.merge, self.head]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices of any size.
-            with_maps: There are no inner maps to show.
-
-        Returns:
-            Logits at H x W.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
         check_size(self, image)
         stages = self.encoder(image)[1:]  # H/4, then H/8 three times
         focused = [focus(stage) for focus, stage in zip(self.focus, stages, strict=True)]

@@ -30,6 +30,7 @@ from torchvision.models import vgg16
 
 from models.parts.backbones import ResNetBackbone, lay_out, run_stages
 from models.parts.checks import check_choice, check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize, resize_aligned
 from models.parts.weights import load_backbone
 from utils.contracts import SegOutput
@@ -170,21 +171,17 @@ class _ReverseAttention(nn.Module):
         return logits + deeper, attention
 
 
-class InfNet(nn.Module):
+class InfNet(SegmentationNetwork):
     """Inf-Net: the mask S_3, the maps S_g, S_5 and S_4 on the way to it, and the edge.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
         trunk: The encoder; res2net50 in the paper.
-        pretrained: None, "imagenet", or a file with weights of timm (res2net50d, res2net101d) or
-            torchvision (the others). The paper starts from ImageNet.
-
-    Raises:
-        UserError: A count below 1, no such trunk, or no such weights.
+        pretrained: Of a Res2Net, timm's (res2net50d, res2net101d). The paper starts from ImageNet.
     """
 
-    stride = 1
+    title = "Inf-Net"
+    paper = "Fan et al., IEEE TMI 2020"
+    reference_licence = "MIT; its Res2Net: CC BY-NC-SA 4.0"
     heads = frozenset({"mask", "edge", "semantic"})
     own_loss = "infnet"
 
@@ -212,22 +209,10 @@ class InfNet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.encoder.stages, *self.fields, self.partial_decoder]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices of any size.
-            with_maps: Fill SegOutput.maps with the reverse attention A_5, A_4 and A_3.
-
-        Returns:
-            Logits at H x W: mask S_3, semantic S_g, S_5, S_4, one edge map.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
+        """Mask S_3, semantic S_g, S_5, S_4; the maps are the reverse attention A_5, A_4, A_3."""
         check_size(self, image)
         f2, f3, f4, f5 = self.encoder(image)[-4:]  # H/4 to H/32; VGG-16 H/2 to H/16
         edge = self.edge_attention(f2)

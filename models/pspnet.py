@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_positive
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -83,22 +84,17 @@ def _cell_weights(features: Tensor, length: int, bins: int) -> Tensor:
     return is_inside.to(features.dtype) / (stop - start).to(features.dtype)
 
 
-class PSPNet(nn.Module):
+class PSPNet(SegmentationNetwork):
     """Pyramid Scene Parsing Network.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the logits; 1 means one sigmoid map.
         depth: ResNet layout, 50, 101 or 152, all with a deep stem of three 3x3 convolutions.
         auxiliary: The head on stage 3 (section 4 of the paper), one semantic side output.
-        pretrained: See models.parts.backbones.ResNetBackbone.
-
-    Raises:
-        UserError: A count below 1, no such depth, or no such weights.
     """
 
-    stride = 1
-    min_size = 1  # px
+    title = "PSPNet"
+    paper = "Zhao et al., CVPR 2017"
+    reference_licence = "MIT"
     own_loss = "cross_entropy"
 
     def __init__(
@@ -127,7 +123,6 @@ class PSPNet(nn.Module):
 
     @property
     def heads(self) -> frozenset[str]:
-        """The fields of SegOutput that this network fills."""
         return frozenset({"mask"} if self.auxiliary_head is None else {"mask", "semantic"})
 
     @property
@@ -137,19 +132,10 @@ class PSPNet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [self.encoder.stem, *self.encoder.stages, self.pyramid, self.head]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices; in training two or more, for the norm of the 1 x 1 level.
-
-        Args:
-            image: (B, in_channels, H, W), any H and W.
-            with_maps: There are no inner maps to show.
-
-        Returns:
-            Logits at H x W; semantic holds the auxiliary output.
-        """
+        """In training two slices or more, for the norm of the 1 x 1 level."""
         size = image.shape[-2:]
         *_, c4, c5 = self.encoder(image)  # both at H/8
         mask = resize_aligned(self.head(self.pyramid(c5)), size)

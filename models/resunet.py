@@ -32,6 +32,7 @@ from models.parts.cosupervision import (
     Fusion,
     create_fusion,
 )
+from models.parts.network import SegmentationNetwork
 from models.parts.resnet_encoder import RESNET_LAYOUT, ResNetEncoder
 from models.parts.weights import load_resnet_layers
 from utils.contracts import SegOutput
@@ -95,13 +96,11 @@ class UNetDecoder(nn.Module):
         return [x1, x2, x3, x4, x5]
 
 
-class ResUNet(nn.Module):
+class ResUNet(SegmentationNetwork):
     """ResUNet with switches for every row of the paper's tables 3 to 5.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
-        width: Channels at full resolution, 64 in the paper; scales every channel count.
+        width: Channels at full resolution, even, 64 in the paper; scales every channel count.
         depth: ResNet layout, 18, 34 (the paper) or 50.
         edge_stages: Encoder stages 1 to 5 under ESM; (1, 2) in the paper.
         semantic_stages: Encoder stages 1 to 5 under ASSM; (3, 4, 5) in the paper.
@@ -110,13 +109,12 @@ class ResUNet(nn.Module):
         fusion: attention (the paper's AFM), add, concat (table 5) or none (plain ResUNet).
         encoder_weights: A local file with torchvision ResNet weights of the same depth for the
             layers S2 to S5; None trains from scratch, as the paper does. Needs width 64.
-
-    Raises:
-        UserError: A count below 1, a switch has no such value, or encoder_weights does not fit.
     """
 
-    stride = 16
-    min_size = 16  # px
+    title = "ResUNet with ESM, ASSM, AFM"
+    paper = "Hu et al., Pattern Recognition 2022"
+    reference_licence = "GPL-3.0"
+    stride = min_size = 16  # px
     own_loss = "joint"
 
     def __init__(
@@ -159,7 +157,6 @@ class ResUNet(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.encoder.children(), *self.decoder.children()]
 
     @property
@@ -170,7 +167,6 @@ class ResUNet(nn.Module):
 
     @property
     def heads(self) -> frozenset[str]:
-        """The fields of SegOutput that this network fills."""
         edge = {"edge"} if self.esm.heads or self.decoder_esm.heads else set()
         semantic = {"semantic"} if self.assm.heads or self.decoder_assm.heads else set()
         return frozenset({"mask"} | edge | semantic)
@@ -187,18 +183,7 @@ class ResUNet(nn.Module):
         }
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices, H and W divisible by 16.
-            with_maps: Fill SegOutput.maps with P_1, 1 - P_1, Y_1 and S_p (figure 8).
-
-        Returns:
-            Logits at H x W; side outputs as switched on.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
+        """Side outputs as switched on; the maps are P_1, 1 - P_1, Y_1 and S_p (figure 8)."""
         size = check_size(self, image)
         stages = self.encoder(image)  # S1 at H x W to S5 at H/16
         levels = self.decoder(stages)  # X1 at H x W to X5 at H/16

@@ -1,7 +1,7 @@
 """SCRN: masks and edges that refine one another, level by level, four times over.
 
 Paper: Z. Wu, L. Su, Q. Huang, "Stacked Cross Refinement Network for Edge-Aware Salient Object
-Detection", ICCV 2019, doi 10.1109/ICCV.2019.00736.
+Detection", ICCV 2019, doi 10.1109/ICCV.2019.00736. ImageNet weights in the encoder.
 
 The released implementation (no licence) has no ReLU outside the encoder: the products of masks and
 edges are the only non-linearity of the head, and so it is here. It derives edges from the masks
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from models.parts.backbones import ResNetBackbone
 from models.parts.checks import check_positive
+from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize_aligned
 from utils.contracts import SegOutput
 
@@ -133,22 +134,16 @@ class _Decoder(nn.Module):
         return self.head(current)
 
 
-class SCRN(nn.Module):
+class SCRN(SegmentationNetwork):
     """Stacked Cross Refinement Network: a mask and its edge.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
         depth: Of the ResNet: 18, 34, 50 (the paper), 101 or 152.
-        pretrained: None, "imagenet", or a file with torchvision weights of that ResNet. The paper
-            starts from ImageNet.
-
-    Raises:
-        UserError: A count below 1, no such depth, or no such weights.
     """
 
-    stride = 1
-    min_size = 1  # px
+    title = "SCRN"
+    paper = "Wu et al., ICCV 2019"
+    reference_licence = "none"
     heads = frozenset({"mask", "edge"})
     own_loss = "scrn"
 
@@ -176,19 +171,9 @@ class SCRN(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.encoder.stages, *self.units]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices of any size.
-            with_maps: Changes nothing; there are no inner maps to show.
-
-        Returns:
-            Logits at H x W: the mask and one edge map.
-        """
         features = self.encoder(image)[1:]  # H/4 to H/32
         masks = [reduce(f) for reduce, f in zip(self.mask_reductions, features, strict=True)]
         edges = [reduce(f) for reduce, f in zip(self.edge_reductions, features, strict=True)]

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from models.parts.checks import check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.parts.weights import find_weights, load_backbone
 from utils.contracts import SegOutput
 from utils.errors import UserError, suggestion
@@ -55,28 +56,26 @@ class _Unused(nn.Module):
         return features
 
 
-class SmpNetwork(nn.Module):
+class SmpNetwork(SegmentationNetwork):
     """An architecture of segmentation_models_pytorch around one of its encoders.
 
     Args:
         arch: A name of its list, in lower case, such as unet, fpn, manet, segformer.
         encoder: A name of its list, such as resnet34, or tu-NAME for an encoder of timm. dpt
             takes vision transformers alone, such as tu-vit_base_patch16_224.
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
-        pretrained: Weights of the encoder: None, "imagenet" (the library's, fetched once), or a
-            file with a state_dict of the library's names.
+        pretrained: By this library's names; those of an encoder of timm by timm's.
 
     Attributes:
-        stride: Input sides are multiples of it: the encoder's output stride.
-        min_size: See the package models; here one for all encoders.
+        stride: The encoder's output stride.
+        min_size: One for all encoders.
 
     Raises:
-        UserError: A count below 1, no such architecture, encoder or weights, or two that do not go
-            together.
+        UserError: Also for an architecture and an encoder that do not go together.
     """
 
-    heads = frozenset({"mask"})
+    title = "smp: Unet, ResNet-34"
+    paper = "Iakubovskii, GitHub 2019"
+    reference_licence = "MIT"
     own_loss = "dice"
 
     def __init__(
@@ -103,22 +102,10 @@ class SmpNetwork(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [self.net.encoder, self.net.decoder]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices, H and W divisible by the stride.
-            with_maps: Without effect: the library keeps its inner maps to itself.
-
-        Returns:
-            Logits at H x W.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
+        """No maps: the library keeps its inner ones to itself."""
         check_size(self, image)
         return SegOutput(mask=self.net(image))
 

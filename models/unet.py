@@ -19,11 +19,14 @@ Deviations:
       weighs the borders between touching cells.
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.parts.checks import check_choice, check_even, check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from utils.contracts import SegOutput
 
 NUM_LEVELS = (2, 3, 4, 5, 6)
@@ -76,23 +79,21 @@ class _UpBlock(nn.Module):
         return self.conv(torch.cat([skip, up], dim=1))
 
 
-class UNet(nn.Module):
+class UNet(SegmentationNetwork):
     """U-Net: a contracting and an expansive path with skips between them.
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the mask logits; 1 means one sigmoid map.
-        width: Channels at full resolution, 64 in the paper; doubled at each level below.
+        width: Channels at full resolution, even, 64 in the paper; doubled at each level below.
         num_levels: Resolutions from H x W down, 5 in the paper.
         bilinear: Upsample bilinearly instead of by transposed convolutions, with half the channels
             at the lowest resolution and in the expansive path.
-
-    Raises:
-        UserError: A count below 1, the width is odd, or no such number of levels.
     """
 
-    stride = 1
+    title = "U-Net"
+    paper = "Ronneberger et al., MICCAI 2015"
+    reference_licence = "GPL-3.0"
     own_loss = "bce_dice"
+    own_loss_args: ClassVar[dict[str, float | str]] = {"bce_weight": 1.0, "reduction": "batch"}
 
     def __init__(
         self,
@@ -120,40 +121,13 @@ class UNet(nn.Module):
             for level in reversed(range(num_levels - 1))
         )
         self.head = nn.Conv2d(width, num_classes, 1)
-
-    @property
-    def min_size(self) -> int:
-        """The smallest side in px: one pixel at the lowest resolution."""
-        return 1 << len(self.decoder)
-
-    @property
-    def heads(self) -> frozenset[str]:
-        """The fields of SegOutput that this network fills."""
-        return frozenset({"mask"})
-
-    @property
-    def own_loss_args(self) -> dict[str, float | str]:
-        """BCE plus the Dice loss of the whole batch."""
-        return {"bce_weight": 1.0, "reduction": "batch"}
+        self.min_size = 1 << (num_levels - 1)  # px: one at the lowest resolution
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return [*self.encoder, *self.decoder]
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices; with 5 levels H and W from 16 px.
-            with_maps: Changes nothing; this network has no inner maps to show.
-
-        Returns:
-            Logits at H x W.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
         check_size(self, image)
         skips = self._contract(image)  # H x W down to H/16
         features = skips.pop()

@@ -20,29 +20,28 @@ import torch
 from torch import Tensor, nn
 
 from models.parts.checks import check_choice, check_even, check_positive, check_size
+from models.parts.network import SegmentationNetwork
 from models.unet import NUM_LEVELS, ConvBlock
 from utils.contracts import SegOutput
 
 
-class UNetPlusPlus(nn.Module):
+class UNetPlusPlus(SegmentationNetwork):
     """UNet++: nodes X^(i,j) of depth i and column j.
 
     X^(i,0) = H(pool(X^(i-1,0))) and X^(i,j) = H([X^(i,0), ..., X^(i,j-1), up(X^(i+1,j-1))]) with H
     two 3x3 conv-BN-ReLU and up a bilinear upsampling (eq. 1 of the first paper).
 
     Args:
-        in_channels: Channels of the image.
-        num_classes: Channels of the logits; 1 means one sigmoid map.
-        width: Channels at full resolution, 32 in the paper; doubled at each level below.
+        width: Channels at full resolution, even, 32 in the paper; doubled at each level below.
         num_levels: Resolutions from H x W down, 5 in the paper (L^4); fewer are its pruned L^1 to
             L^3.
         deep_supervision: A head on each X^(0,j), j from 1; the last one gives the mask, the others
             semantic side outputs in the order of their columns.
-
-    Raises:
-        UserError: A count below 1, the width is odd, or no such number of levels.
     """
 
+    title = "UNet++"
+    paper = "Zhou et al., IEEE TMI 2020"
+    reference_licence = "MIT; the authors': non-commercial"
     own_loss = "bce_dice"
 
     def __init__(
@@ -75,20 +74,10 @@ class UNetPlusPlus(nn.Module):
         self.column_heads = nn.ModuleList(
             nn.Conv2d(width, num_classes, 1) for _ in range(num_heads)
         )
-
-    @property
-    def stride(self) -> int:
-        """Input sides are multiples of this many px."""
-        return 1 << (self.num_levels - 1)
-
-    @property
-    def min_size(self) -> int:
-        """The smallest side in px: one pixel at the lowest resolution."""
-        return self.stride
+        self.stride = self.min_size = 1 << (num_levels - 1)  # px: one at the lowest resolution
 
     @property
     def heads(self) -> frozenset[str]:
-        """The fields of SegOutput that this network fills."""
         return frozenset({"mask", "semantic"} if len(self.column_heads) > 1 else {"mask"})
 
     @property
@@ -99,22 +88,9 @@ class UNetPlusPlus(nn.Module):
 
     @property
     def segments(self) -> list[nn.Module]:
-        """The parts that may be computed again in the backward pass, to save memory."""
         return list(self.nodes.values())
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
-        """Segment a batch of slices.
-
-        Args:
-            image: (B, in_channels, H, W) z-scored slices, H and W divisible by the stride.
-            with_maps: Changes nothing; this network has no inner maps to show.
-
-        Returns:
-            Logits at H x W, all of num_classes channels.
-
-        Raises:
-            UserError: A size that does not fit; see models.parts.checks.check_size.
-        """
         check_size(self, image)
         rows: list[list[Tensor]] = []  # rows[i] holds X^(i,0), X^(i,1), ... at H / 2^i
         for level in range(self.num_levels):

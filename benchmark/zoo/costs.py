@@ -9,7 +9,6 @@ from torch import nn
 
 from benchmark.step_cost import MACHINE_ERRORS, TimedStep, Variant, count_flops, describe_failure
 from benchmark.step_variants import try_variant
-from benchmark.zoo.sources import SOURCES
 from training.builders import OWN_LOSS, build_loss, build_network
 from utils.config import Config
 from utils.config_loader import load_config
@@ -58,7 +57,9 @@ class Entry:
             output = network(image)
         return {
             "name": self.name,
-            **SOURCES[self.name]._asdict(),
+            "title": network.title,
+            "paper": network.paper,
+            "reference_licence": network.reference_licence,
             "num_parameters": sum(p.numel() for p in network.parameters()),
             "gflop_forward": gflop,
             "outputs": describe_outputs(output),

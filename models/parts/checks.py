@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.parts.network import SegmentationNetwork
 from utils.errors import UserError
 
 
@@ -48,21 +49,21 @@ def check_stages(
         raise UserError(f"model.args: stages {both} stand in both {edge_name} and {semantic_name}")
 
 
-def fitting_size(network: nn.Module, height: int, width: int) -> tuple[int, int]:
+def fitting_size(network: SegmentationNetwork, height: int, width: int) -> tuple[int, int]:
     """The smallest (H, W) in px that the network takes and that holds an image of that size."""
     stride = network.stride
     height, width = (-(-max(s, network.min_size) // stride) * stride for s in (height, width))
     return height, width
 
 
-def describe_sizes(network: nn.Module) -> str:
+def describe_sizes(network: SegmentationNetwork) -> str:
     """What sides the network takes, in words."""
     limits = [f"multiples of {network.stride}"] * (network.stride > 1)
     limits += [f"at least {network.min_size} px"] * (network.min_size > network.stride)
     return f"height and width must be {' and '.join(limits)}"
 
 
-def check_size(network: nn.Module, image: Tensor) -> tuple[int, int]:
+def check_size(network: SegmentationNetwork, image: Tensor) -> tuple[int, int]:
     """The (H, W) of an image that the network takes.
 
     Raises:

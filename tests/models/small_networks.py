@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from datasets.edges import edge_of_mask
 from losses import create_loss
 from models import create_model
+from models.parts.network import SegmentationNetwork
 from utils.contracts import Batch
 
 # What makes a network small; those without an entry have nothing to make smaller.
@@ -26,24 +27,24 @@ SMALL: dict[str, dict[str, Any]] = {
 _SIDE = 48  # px
 
 
-def build(name: str, seed: int = 0) -> nn.Module:
+def build(name: str, seed: int = 0) -> SegmentationNetwork:
     """A small network with random weights."""
     torch.manual_seed(seed)
     return create_model(name, **SMALL.get(name, {}))
 
 
-def own_loss(network: nn.Module) -> nn.Module:
+def own_loss(network: SegmentationNetwork) -> nn.Module:
     """The loss of the network's paper."""
-    return create_loss(network.own_loss, **getattr(network, "own_loss_args", {}))
+    return create_loss(network.own_loss, **network.own_loss_args)
 
 
-def fitting(network: nn.Module, side: int) -> int:
+def fitting(network: SegmentationNetwork, side: int) -> int:
     """The nearest side in px, at least this one, that the network takes."""
     side = max(side, network.min_size)
     return -(-side // network.stride) * network.stride
 
 
-def oblong(network: nn.Module) -> tuple[int, int]:
+def oblong(network: SegmentationNetwork) -> tuple[int, int]:
     """A size that is not square, nor even where the network takes odd ones."""
     side = fitting(network, _SIDE)
     return side, side + (network.stride if network.stride > 1 else 7)

@@ -9,8 +9,9 @@ import torch
 from small_networks import build, fitting, oblong, own_loss, settle, slices
 from torch import Tensor, nn
 
-from models import create_model, list_models
+from models import MODELS, create_model, list_models
 from models.parts.checks import fitting_size
+from models.parts.network import SegmentationNetwork
 from training.runtime import keep_freed_memory
 from utils.errors import UserError
 
@@ -48,6 +49,15 @@ def assert_near(found: Tensor, wanted: Tensor, tolerance: float) -> None:
     """Equal up to a share of the largest logit, or of 1."""
     scale = max(1.0, wanted.abs().max().item())
     torch.testing.assert_close(found / scale, wanted / scale, rtol=0, atol=tolerance)
+
+
+def test_network_states_its_source_and_its_loss(name: str) -> None:
+    network = MODELS[name]
+    assert issubclass(network, SegmentationNetwork)
+    for attribute in ("title", "paper", "reference_licence", "own_loss"):
+        text = getattr(network, attribute, None)
+        assert isinstance(text, str), f"{name}: {network.__name__}.{attribute} is missing"
+        assert text.strip(), f"{name}: {network.__name__}.{attribute} is empty"
 
 
 def test_logits_have_the_size_of_an_oblong_image_and_the_heads_that_are_named(

@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from torch import nn
 
 from models.parts.checks import check_positive, check_size, fitting_size
+from models.parts.network import SegmentationNetwork
 from tests.models.small_networks import SMALL
 from training.builders import build_network
 from utils.config_loader import load_config
 from utils.errors import UserError
 
 
-class Limited(nn.Module):
+class Limited(SegmentationNetwork):
     """Takes sides of one kind."""
 
     def __init__(self, stride: int, min_size: int) -> None:
