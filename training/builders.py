@@ -54,7 +54,7 @@ def build_loss(config: Config, network: nn.Module, world: World | None = None) -
     function, args = config.loss.function, config.loss.args
     if function == OWN_LOSS:
         function = network.own_loss
-        args = {**getattr(network, "own_loss_args", {}), **args}
+        args = {**network.own_loss_args, **args}
     loss = create_loss(function, **args)
     idle = check_heads(network, loss)
     if idle and (world or World()).is_main:
