@@ -7,7 +7,7 @@ from pathlib import Path
 from evaluation.paper_figures import lesion_areas, pick_by_area, save_paper_figures
 from training.data import Split, open_split
 from training.trained_run import TrainedRun, name_runs, open_run
-from utils.cli import add_set_argument, create_parser, run_main
+from utils.cli import add_set_argument, create_parser, positive_int, run_main
 from utils.errors import UserError, suggestion
 
 _NUM_CASES = 4
@@ -80,20 +80,13 @@ def _parse_arguments() -> argparse.Namespace:
     cases.add_argument("--cases", nargs="+", metavar="NAME", help="file stems of the slices")
     cases.add_argument(
         "--num-cases",
-        type=_count,
+        type=positive_int,
         default=_NUM_CASES,
         metavar="N",
         help=f"slices with lesion, from small to large ones (default: {_NUM_CASES})",
     )
     add_set_argument(parser)
     return parser.parse_args()
-
-
-def _count(text: str) -> int:
-    """A positive integer of the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":
