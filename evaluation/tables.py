@@ -52,6 +52,11 @@ def format_table(table: Table) -> str:
         grid.append([label, *(cell.text for cell in cells)])
         if any(cell.interval for cell in cells):
             grid.append(["", *(cell.interval for cell in cells)])
+    return format_grid(grid)
+
+
+def format_grid(grid: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines, the first column to the left and the others to the right."""
     first, *widths = (max(map(len, column)) for column in zip(*grid, strict=True))
     lines = [
         line[0].ljust(first)
