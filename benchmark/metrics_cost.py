@@ -5,17 +5,18 @@ toolboxes to numpy. It is fed the raw map (`normalize=False`) and scores each ca
 """
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from statistics import median
+from timeit import timeit
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.tables import format_grid
 from metrics import (
     confusion,
     dice,
@@ -26,31 +27,14 @@ from metrics import (
     score_soft,
     weighted_f,
 )
-from utils.cli import create_parser
+from utils.cli import create_parser, positive_int
 from utils.errors import UserError
 
 Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
 Score = Callable[..., tuple[float, ...]]
 _THRESHOLD = 0.5
+_MIN_SIZE = 16
 _HEADS = ("metric", "ms", "PySODMetrics, ms", "times as fast", "largest difference")
-
-
-class Cost(NamedTuple):
-    """One row of the table.
-
-    Attributes:
-        name: The metric.
-        milliseconds: Per case, median over the rounds.
-        their_milliseconds: The same of PySODMetrics.
-        ratio: Median of their time over ours in the same round.
-        difference: Largest difference of a value over all cases.
-    """
-
-    name: str
-    milliseconds: float
-    their_milliseconds: float
-    ratio: float
-    difference: float
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -65,15 +49,15 @@ def main(arguments: Sequence[str]) -> None:
         ("--cases", 32, "different cases, scored one after the other in every round"),
         ("--rounds", 15, "timed rounds, after one that compares the values"),
     ):
-        parser.add_argument(
-            name, type=int, default=default, metavar="N", help=f"{text} (default: {default})"
-        )
+        text = f"{text} (default: {default})"
+        parser.add_argument(name, type=positive_int, default=default, metavar="N", help=text)
     given = parser.parse_args(arguments)
-    for name, least in (("size", 16), ("cases", 1), ("rounds", 1)):
-        if getattr(given, name) < least:
-            parser.error(f"argument --{name}: must be at least {least}")
+    if given.size < _MIN_SIZE:
+        parser.error(f"argument --size: must be at least {_MIN_SIZE}")
+    theirs = _their_scores(_import_pysodmetrics())
     cases = synthetic_cases(given.cases, given.size)
-    print(format_costs(measure(cases, given.rounds)))
+    rows = [_compare(name, OURS[name], theirs[name], cases, given.rounds) for name in OURS]
+    print(format_grid([_HEADS, *rows]))
     print(
         f"\n{given.cases} cases of {given.size} x {given.size} px in float32, median of "
         f"{given.rounds} rounds in turn, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', '-')}"
@@ -101,49 +85,24 @@ def synthetic_cases(num_cases: int, size: int) -> list[Case]:
     return cases
 
 
-def measure(cases: Sequence[Case], num_rounds: int) -> list[Cost]:
-    """Time every metric on the same cases, ours and theirs in turn.
-
-    Raises:
-        UserError: PySODMetrics is not installed.
-    """
-    theirs = _their_scores(_import_pysodmetrics())
-    return [_compare(name, ours, theirs[name], cases, num_rounds) for name, ours in OURS.items()]
-
-
-def format_costs(costs: Sequence[Cost]) -> str:
-    """The table for a terminal."""
-    rows = [_HEADS]
-    for cost in costs:
-        times = (f"{cost.milliseconds:.3f}", f"{cost.their_milliseconds:.3f}")
-        rows.append((cost.name, *times, f"{cost.ratio:.1f}", f"{cost.difference:.1e}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        values = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        lines.append("  ".join([name.ljust(widths[0]), *values]))
-    return "\n".join(lines)
-
-
-def _compare(name: str, ours: Score, theirs: Score, cases: Sequence[Case], num_rounds: int) -> Cost:
-    """Values once, then times."""
+def _compare(
+    name: str, ours: Score, theirs: Score, cases: Sequence[Case], num_rounds: int
+) -> list[str]:
+    """The cells of a metric: values compared once, then times in turn."""
     difference = max(
         abs(our_value - their_value)
         for case in cases
         for our_value, their_value in zip(ours(*case), theirs(*case), strict=True)
     )
     rounds = [(_time(ours, cases), _time(theirs, cases)) for _ in range(num_rounds)]
-    milliseconds, their_milliseconds = (median(times) for times in zip(*rounds, strict=True))
-    ratio = median(their_time / our_time for our_time, their_time in rounds)
-    return Cost(name, milliseconds, their_milliseconds, ratio, float(difference))
+    our_time, their_time = (median(times) for times in zip(*rounds, strict=True))
+    ratio = median(their / our for our, their in rounds)
+    return [name, f"{our_time:.3f}", f"{their_time:.3f}", f"{ratio:.1f}", f"{difference:.1e}"]
 
 
 def _time(score: Score, cases: Sequence[Case]) -> float:
     """Milliseconds per case of one pass."""
-    start = time.perf_counter()
-    for case in cases:
-        score(*case)
-    return 1e3 * (time.perf_counter() - start) / len(cases)
+    return 1e3 * timeit(lambda: [score(*case) for case in cases], number=1) / len(cases)
 
 
 def _e_measure(prob: NDArray[np.float32], target: NDArray[np.bool_]) -> tuple[float, ...]:

@@ -1,54 +1,31 @@
-"""What a training step costs: seconds and floating-point operations; and what could be had."""
+"""A training step to be timed and counted, and its peak memory in a process of its own."""
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from statistics import median
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any
 
-import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.failures import noting_failure
+from benchmark.step_variants import Variant
 from models.parts.paper_order import run_in_paper_order
 from training.builders import build_network, build_training_state
 from training.distributed import World
 from training.engine import train_one_epoch
 from training.epoch_record import EpochRecord
 from training.random_state import seed_everything
-from training.runtime import Runtime
+from training.runtime import set_determinism
 from training.step import TrainingStep
+from training.tensorboard import peak_memory_mib
 from utils.config import Config
 from utils.contracts import noise_batch
-from utils.progress import Progress
 
-# Sides of the square matrices whose product gives the machine's rate; a GPU takes larger ones.
-MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
-# What a step raises that this machine or its compiler cannot take.
-MACHINE_ERRORS = (RuntimeError, MemoryError)
 _MAX_WARM_UP_STEPS = 30  # fp16 halves its loss scale from 65536, a step each, until one counts
-
-
-class Variant(NamedTuple):
-    """One way to compute the training step; see models/parts/paper_order.py for paper_order."""
-
-    runtime: Runtime
-    paper_order: bool = False
-    compile: bool = False
-    activation_checkpointing: bool = False
-
-    @property
-    def name(self) -> str:
-        """Such as: bf16 channels_last, compiled."""
-        runtime = self.runtime
-        parts = [
-            f"{runtime.precision} {'channels_last' if runtime.channels_last else 'contiguous'}"
-        ]
-        parts += ["plain"] * (not runtime.keep_memory)
-        parts += ["paper's order"] * self.paper_order
-        parts += ["checkpointing"] * self.activation_checkpointing
-        parts += ["compiled"] * self.compile
-        return ", ".join(parts)
 
 
 class TimedStep:
@@ -61,6 +38,8 @@ class TimedStep:
     """
 
     def __init__(self, config: Config, loss: nn.Module, variant: Variant) -> None:
+        if variant.compile:  # it warns of a CUDA that is not needed on a CPU
+            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         seed_everything(config.training.seed)
         self.runtime = variant.runtime
         config = _of_variant(config, variant)
@@ -88,21 +67,6 @@ class TimedStep:
         train_one_epoch(self.step, [self.batch], EpochRecord())
         return time.perf_counter() - start
 
-    def warm_up(self) -> None:
-        """Train until the weights have moved, and once more with Adam's moments at hand."""
-        for _ in range(_MAX_WARM_UP_STEPS):
-            self.run()
-            if self.state.optimizer.state:
-                break
-        self.run()
-
-    @torch.no_grad()
-    def forward(self) -> None:
-        """The forward pass alone."""
-        batch = self.runtime.move(self.batch)
-        with self.runtime.autocast():
-            self.state.model(batch["image"])
-
 
 def _of_variant(config: Config, variant: Variant) -> Config:
     """The configuration with what the variant says of training."""
@@ -112,6 +76,21 @@ def _of_variant(config: Config, variant: Variant) -> Config:
         "activation_checkpointing": variant.activation_checkpointing,
     }
     return config.model_copy(update={"training": config.training.model_copy(update=changes)})
+
+
+def warm_step(config: Config, loss: nn.Module, variant: Variant) -> TimedStep:
+    """A step after its first ones.
+
+    It has trained until the weights moved, and once more: Adam's moments first stand beside
+    activations in the step after that.
+    """
+    step = TimedStep(config, loss, variant)
+    for _ in range(_MAX_WARM_UP_STEPS):
+        step.run()
+        if step.state.optimizer.state:
+            break
+    step.run()
+    return step
 
 
 def count_flops(run: Callable[[], object]) -> int:
@@ -125,107 +104,32 @@ def count_flops(run: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-class Timings:
-    """Steps of several variants, timed in turns, so that other work hits all alike.
+def try_variant(config: Config, loss: nn.Module, variant: Variant) -> dict[str, Any]:
+    """Train a few steps in a fresh process.
 
-    A variant that fails on this machine ends with a note and leaves the others alone.
+    On Linux a process inherits its parent's peak, so call this before the parent grows beyond one
+    bare network.
 
-    Args:
-        config: Network, optimizer, seed, sizes.
-        loss: Named terms with their total.
-        variants: The first is the plain step, which the others are compared with.
-        notes: Variants that are known not to work here, and why.
-
-    Attributes:
-        steps: Those that work.
-        notes: Why the others could not be measured.
+    Returns:
+        As measure_peak.
     """
-
-    def __init__(
-        self,
-        config: Config,
-        loss: nn.Module,
-        variants: Sequence[Variant],
-        notes: Mapping[Variant, str],
-    ) -> None:
-        self.batch_size = config.training.batch_size
-        self.notes = dict(notes)
-        self.steps: dict[Variant, TimedStep] = {}
-        self._plain = variants[0]
-        self._gflop: dict[Variant, tuple[float, float]] = {}
-        self._seconds: dict[Variant, list[float]] = {variant: [] for variant in variants}
-        for variant in variants:
-            if variant in self.notes:
-                continue
-            with self._noting(variant):
-                self._gflop[variant] = self._count(config, loss, variant)
-                self.steps[variant] = TimedStep(config, loss, variant)
-                self.steps[variant].warm_up()
-
-    def run(self, num_rounds: int) -> None:
-        """Time the step of every variant in each round."""
-        for _ in Progress(range(num_rounds), "rounds"):
-            for variant, step in list(self.steps.items()):  # one that fails is taken out
-                with self._noting(variant):
-                    self._seconds[variant].append(step.run())
-
-    def row(self, variant: Variant) -> dict[str, Any]:
-        """Times, rates and counts of a variant; its note alone, where there is one."""
-        if variant in self.notes:
-            return {"note": self.notes[variant]}
-        seconds, plain = self._seconds[variant], self._seconds[self._plain]
-        gflop_forward, gflop_step = self._gflop[variant]
-        ratio = None
-        if self._plain not in self.notes:
-            ratio = median(own / other for own, other in zip(seconds, plain, strict=True))
-        return {
-            "milliseconds_median": 1e3 * median(seconds),
-            "milliseconds_min": 1e3 * min(seconds),
-            "images_per_second": self.batch_size / median(seconds),
-            "time_ratio_to_plain": ratio,
-            "gflop_forward_per_image": gflop_forward,
-            "gflop_per_step": gflop_step,
-            "gflop_per_second": gflop_step / median(seconds),
-        }
-
-    def _count(self, config: Config, loss: nn.Module, variant: Variant) -> tuple[float, float]:
-        """GFLOP per image forward, and per step; a compiled network computes what it was."""
-        step = TimedStep(config, loss, variant._replace(compile=False))
-        return count_flops(step.forward) / self.batch_size / 1e9, count_flops(step.run) / 1e9
-
-    @contextmanager
-    def _noting(self, variant: Variant) -> Iterator[None]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
-            yield
-        except MACHINE_ERRORS as error:
-            self.notes[variant] = describe_failure(error)
-            self.steps.pop(variant, None)
+            return pool.submit(measure_peak, config, loss, variant).result()
+        except BrokenProcessPool:
+            return {"note": "its process was killed, probably for want of memory"}
 
 
-def describe_failure(error: Exception) -> str:
-    """Why a variant could not be measured, in a few words."""
-    text = str(error).strip()
-    is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if is_memory or "can't allocate memory" in text:
-        return "out of memory"
-    return text.splitlines()[0] if text else type(error).__name__
+def measure_peak(config: Config, loss: nn.Module, variant: Variant) -> dict[str, Any]:
+    """Train a few steps in this process.
 
-
-def measure_matmul_rate(device: torch.device, dtype: torch.dtype, num_tries: int = 5) -> float:
-    """GFLOP/s of a square matrix product, the best of several tries.
-
-    float32 on a GPU is rounded as cuDNN's convolutions round it: to TF32, where PyTorch lets them.
+    Returns:
+        peak_memory_mib, of the tensors on a GPU, of the whole process on a CPU; or a note, why
+        there is nothing to measure.
     """
-    size, is_cuda = MATMUL_SIZE[device.type], device.type == "cuda"
-    matrix = torch.rand(size, size, device=device).to(dtype)
-    former = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-    seconds = []
-    for _ in range(1 + num_tries):
-        start = time.perf_counter()
-        torch.mm(matrix, matrix)
-        if is_cuda:
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    torch.backends.cuda.matmul.allow_tf32 = former
-    return 2 * size**3 / min(seconds[1:]) / 1e9
+    set_determinism(config.training.deterministic)
+    found: dict[str, Any] = {}
+    with noting_failure(found):
+        warm_step(config, loss, variant)
+        found["peak_memory_mib"] = round(peak_memory_mib(variant.runtime.device))
+    return found

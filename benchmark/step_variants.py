@@ -1,85 +1,38 @@
-"""A few training steps in a fresh process: peak memory, and the time that compilation takes."""
+"""The ways to compute the training step that the benchmark compares."""
 
 import importlib.util
-import logging
 import os
 import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from benchmark.step_cost import MACHINE_ERRORS, TimedStep, Variant, describe_failure
 from models.parts.paper_order import run_in_paper_order
-from training.runtime import Runtime, set_determinism
-from training.tensorboard import peak_memory_mib
+from training.runtime import Runtime
 from utils.config import Config
 
-_CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
+class Variant(NamedTuple):
+    """One way to compute the training step; see models/parts/paper_order.py for paper_order."""
 
-@contextmanager
-def empty_compile_cache() -> Iterator[None]:
-    """Let torch.compile start from nothing here and in processes started here, as a user's would.
+    runtime: Runtime
+    paper_order: bool = False
+    compile: bool = False
+    activation_checkpointing: bool = False
 
-    What a trial compiles is found again by the timings.
-    """
-    former = os.environ.get(_CACHE_VARIABLE)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ[_CACHE_VARIABLE] = folder
-        try:
-            yield
-        finally:
-            if former is None:
-                del os.environ[_CACHE_VARIABLE]
-            else:
-                os.environ[_CACHE_VARIABLE] = former
-
-
-def try_variant(
-    config: Config, loss: nn.Module, variant: Variant, num_threads: int
-) -> dict[str, Any]:
-    """Train a few steps in a fresh process.
-
-    On Linux a process inherits its parent's peak, so call this before the parent grows beyond one
-    bare network.
-
-    Returns:
-        peak_memory_mib, of the tensors on a GPU, of the whole process on a CPU; with
-        first_step_seconds for a compiled variant. Or a note, why there is nothing to measure.
-    """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(_train, config, loss, variant, num_threads).result()
-        except BrokenProcessPool:
-            return {"note": "its process was killed, probably for want of memory"}
-
-
-def _train(config: Config, loss: nn.Module, variant: Variant, num_threads: int) -> dict[str, Any]:
-    """Train in this process."""
-    torch.set_num_threads(num_threads)
-    set_determinism(config.training.deterministic)
-    quieten_compiler()
-    try:
-        step = TimedStep(config, loss, variant)
-        seconds = step.run()
-        step.warm_up()  # Adam's moments first stand beside activations in the step after its first
-    except MACHINE_ERRORS as error:
-        return {"note": describe_failure(error)}
-    found = {"peak_memory_mib": round(peak_memory_mib(variant.runtime.device))}
-    return found | ({"first_step_seconds": seconds} if variant.compile else {})
-
-
-def quieten_compiler() -> None:
-    """Leave out torch's warning of a CUDA that a compilation for the CPU does not need."""
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    @property
+    def name(self) -> str:
+        """Such as: bf16 channels_last, compiled."""
+        runtime = self.runtime
+        parts = [
+            f"{runtime.precision} {'channels_last' if runtime.channels_last else 'contiguous'}"
+        ]
+        parts += ["plain"] * (not runtime.keep_memory)
+        parts += ["paper's order"] * self.paper_order
+        parts += ["checkpointing"] * self.activation_checkpointing
+        parts += ["compiled"] * self.compile
+        return ", ".join(parts)
 
 
 def default_variant(config: Config, runtime: Runtime) -> Variant:
@@ -90,6 +43,28 @@ def default_variant(config: Config, runtime: Runtime) -> Variant:
         compile=training.compile,
         activation_checkpointing=training.activation_checkpointing,
     )
+
+
+def choose_variants(
+    config: Config, runtime: Runtime, network: nn.Module, with_compile: bool
+) -> tuple[Variant, list[Variant]]:
+    """The step as it is configured, and all that it is compared with, itself among them.
+
+    Where torch.compile is wanted and cannot work, says why and leaves it out.
+
+    Args:
+        config: The resolved configuration.
+        runtime: Device, precision and memory format as configured.
+        network: As list_variants.
+        with_compile: Whether torch.compile gets its rows.
+    """
+    obstacle = missing_compiler(runtime.device)
+    if with_compile and obstacle:
+        print(f"no rows of torch.compile: {obstacle}")
+    with_compile = with_compile and not obstacle
+    default = default_variant(config, runtime)
+    default = default._replace(compile=default.compile and with_compile)
+    return default, list_variants(default, network, with_compile)
 
 
 def list_variants(default: Variant, network: nn.Module, with_compile: bool) -> list[Variant]:
@@ -124,8 +99,6 @@ def missing_compiler(device: torch.device) -> str | None:
     if device.type == "cuda":
         return None if importlib.util.find_spec("triton") else "there is no package triton"
     names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
-    if sys.platform == "win32":
-        names = names if "CXX" in os.environ else ["cl"]
     if any(shutil.which(name) for name in names):
         return None
     return f"there is no C++ compiler ({' or '.join(names)}) on the PATH"

@@ -6,7 +6,6 @@ prepare.py and predict.py run as a user runs them, in processes of their own, on
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,28 +19,22 @@ from datasets.synthetic.generate import generate_patient
 from training.builders import build_network
 from training.checkpoint import save_checkpoint
 from training.random_state import seed_everything
-from utils.cli import create_parser
+from utils.cli import create_parser, positive_int
 from utils.config_loader import load_config
 from utils.errors import UserError
 
 _DRAWN = 20  # different slices, repeated to the length of the scan
 _SPACING_MM = (0.7, 0.7, 1.25)
 _POLL_S = 0.02
+_LEAST = {"slices": 8, "size": 64}
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 class ScriptCost(NamedTuple):
-    """A process: how long it ran, and its largest memory without files that are mapped into it.
-
-    Attributes:
-        seconds: From start to end.
-        peak_mib: Anonymous memory, MiB; None where the system does not tell.
-        printed: What it wrote to stdout.
-    """
+    """What a process took: seconds, and its largest anonymous memory; 0 MiB without /proc."""
 
     seconds: float
-    peak_mib: float | None
-    printed: str
+    peak_mib: float
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -51,55 +44,45 @@ def main(arguments: Sequence[str]) -> None:
         "python -m benchmark volumes --slices 300 --size 512",
     )
     parser.prog = "python -m benchmark volumes"
-    parser.add_argument("--slices", type=int, default=300, help="of the scan (default: 300)")
-    parser.add_argument("--size", type=int, default=512, help="of a slice, px (default: 512)")
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="what predicts (default: the quickstart's network, untrained)",
-    )
+    for name, default, text in (("slices", 300, "of the scan"), ("size", 512, "of a slice, px")):
+        text = f"{text} (default: {default})"
+        parser.add_argument(f"--{name}", type=positive_int, default=default, metavar="N", help=text)
     given = parser.parse_args(arguments)
-    for name, least in (("slices", 8), ("size", 64)):
+    for name, least in _LEAST.items():
         if getattr(given, name) < least:
             parser.error(f"argument --{name}: must be at least {least}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        measure(Path(folder), given.slices, given.size, given.checkpoint)
+        measure(Path(folder), given.slices, given.size)
 
 
-def measure(folder: Path, num_slices: int, size: int, checkpoint: Path | None) -> None:
+def measure(folder: Path, num_slices: int, size: int) -> None:
     """Print a line per script and scan; a scan of a third of the length shows what grows with it.
 
     Args:
         folder: For scans and results.
         num_slices: Of the long scan.
         size: Of a slice, px.
-        checkpoint: What predicts; None for a network without training.
     """
-    checkpoint = checkpoint or _untrained(folder / "run" / "seed0" / "best.pt")
+    predict = ["predict.py", "--checkpoint", _untrained(folder / "run" / "seed0" / "best.pt")]
     print(f"{'':<34}{'seconds':>9}{'slices/s':>10}{'peak MiB':>10}")
     for length in (num_slices // 3, num_slices):
         scan = _write_scan(folder / str(length), length, size)
+        output = ["--input", scan / "images", "--output"]
         commands = {
-            "prepare.py generic": ["prepare.py", "generic", "--from", scan],
-            "predict.py --no-severity": ["predict.py", "--no-severity", "--input", scan / "images"],
-            "predict.py": ["predict.py", "--input", scan / "images"],
+            "prepare.py generic": [
+                *["prepare.py", "generic", "--from", scan, "--fractions", 1, 0, 0],
+                *["--out", scan / "prepared"],
+            ],
+            "predict.py --no-severity": [*predict, "--no-severity", *output, scan / "predicted"],
+            "predict.py": [*predict, *output, scan / "with_severity"],
         }
         for title, command in commands.items():
-            out = scan / title.replace(" ", "_")
-            if command[0] == "predict.py":
-                command += ["--checkpoint", checkpoint, "--output", out]
-            else:
-                command += ["--out", out, "--fractions", 1, 0, 0]
-            cost = run_script(command)
-            memory = "-" if cost.peak_mib is None else f"{cost.peak_mib:.0f}"
-            row = f"{title}, {length} slices"
-            print(f"{row:<34}{cost.seconds:>9.1f}{length / cost.seconds:>10.1f}{memory:>10}")
-            if command[0] == "predict.py":
-                print(f"    {cost.printed.splitlines()[1].partition(': ')[2]}")
+            cost, row = run_script(command), f"{title}, {length} slices"
+            rate = length / cost.seconds
+            print(f"{row:<34}{cost.seconds:>9.1f}{rate:>10.1f}{cost.peak_mib:>10.0f}")
     print(
-        f"\none scan of {size} x {size} px, int16, .nii.gz, with a mask; whole processes, start "
-        "included; memory without mapped files"
+        f"\none scan of {size} x {size} px, int16, .nii.gz, with a mask; the quickstart's network, "
+        "untrained; whole processes, start included; memory without mapped files"
     )
 
 
@@ -110,31 +93,32 @@ def run_script(command: Sequence[object]) -> ScriptCost:
         UserError: It failed; tells what it said.
     """
     words = [sys.executable, *map(str, command)]
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        words, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    peak = 0.0
+    with tempfile.TemporaryFile("w+") as complaint:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            words, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=complaint, text=True
+        )
+        while process.poll() is None:
+            peak = max(peak, _anonymous_mib(process.pid))
+            time.sleep(_POLL_S)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            complaint.seek(0)
+            words = complaint.read().strip()
+            raise UserError(f"{command[0]} ended with {process.returncode}: {words}")
+    return ScriptCost(seconds, peak)
+
+
+def _anonymous_mib(process: int) -> float:
+    """Memory of a process without files that are mapped into it."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return sum(
+        int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")
     )
-    peaks: list[float] = []
-    watcher = threading.Thread(target=_watch, args=(process, peaks))
-    watcher.start()
-    printed, complaint = process.communicate()
-    seconds = time.perf_counter() - start
-    watcher.join()
-    if process.returncode:
-        raise UserError(f"{command[0]} ended with {process.returncode}: {complaint.strip()}")
-    return ScriptCost(seconds, max(peaks) if peaks else None, printed)
-
-
-def _watch(process: subprocess.Popen, peaks: list[float]) -> None:
-    """Note the anonymous memory of a process, MiB, until it ends; nothing where /proc is not."""
-    status = Path(f"/proc/{process.pid}/status")
-    while process.poll() is None:
-        try:
-            lines = status.read_text().splitlines()
-        except OSError:
-            return
-        peaks += [int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")]
-        time.sleep(_POLL_S)
 
 
 def _write_scan(folder: Path, num_slices: int, size: int) -> Path:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.step_cost import MACHINE_ERRORS, TimedStep, Variant, count_flops, describe_failure
-from benchmark.step_variants import try_variant
+from benchmark.failures import noting_failure
+from benchmark.step_cost import TimedStep, count_flops, try_variant, warm_step
+from benchmark.step_variants import Variant
 from training.builders import OWN_LOSS, build_loss, build_network
 from utils.config import Config
 from utils.config_loader import load_config
@@ -26,20 +27,14 @@ class Entry:
     Args:
         name: Of models.MODELS.
         size: Side of the slices in px.
-        batch_size: Slices per step.
         overrides: 'training.*=value' pairs.
 
     Raises:
         UserError: The network does not take this size, or a pair is wrong.
     """
 
-    def __init__(self, name: str, size: int, batch_size: int, overrides: Sequence[str]) -> None:
-        own = {
-            "model.name": name,
-            "loss.function": OWN_LOSS,
-            "data.image_size": size,
-            "training.batch_size": batch_size,
-        }
+    def __init__(self, name: str, size: int, overrides: Sequence[str]) -> None:
+        own = {"model.name": name, "loss.function": OWN_LOSS, "data.image_size": size}
         pairs = [f"{key}={value}" for key, value in own.items()]
         self.name, self.size = name, size
         self.config: Config = load_config(overrides=[*overrides, *pairs])
@@ -66,16 +61,6 @@ class Entry:
             "own_loss": network.own_loss,
         }
 
-    def peak_memory(self, variant: Variant) -> Row:
-        """Peak memory of a few steps in a fresh process, or a note why there is none."""
-        return try_variant(self.config, self.loss, variant, torch.get_num_threads())
-
-    def step(self, variant: Variant) -> TimedStep:
-        """Its training step, warm."""
-        step = TimedStep(self.config, self.loss, variant)
-        step.warm_up()
-        return step
-
 
 def describe_outputs(output: SegOutput) -> str:
     """Such as: mask, 2 edge, 3 semantic."""
@@ -87,7 +72,7 @@ def describe_outputs(output: SegOutput) -> str:
 def measure(
     entries: Sequence[Entry], reference: Entry, variant: Variant, num_rounds: int
 ) -> list[Row]:
-    """Peak memory and time of the training step, entry by entry.
+    """What each network is, and peak memory and time of its training step; or a note.
 
     Each network takes turns with the reference, so that other work on the machine hits both alike,
     and no more than two networks are in memory.
@@ -99,25 +84,25 @@ def measure(
         num_rounds: Timed rounds, after the warm-up.
     """
     # Memory first: a process inherits the peak of the one that starts it.
-    rows = [entry.peak_memory(variant) for entry in Progress(entries, "peak memory")]
-    standard = reference.step(variant)
+    rows = [
+        entry.describe() | try_variant(entry.config, entry.loss, variant)
+        for entry in Progress(entries, "peak memory")
+    ]
+    standard = warm_step(reference.config, reference.loss, variant)
     for entry, row in zip(Progress(entries, "time"), rows, strict=True):
         if "note" not in row:
-            try:
-                step = standard if entry.name == reference.name else entry.step(variant)
+            with noting_failure(row):
+                is_standard = entry.name == reference.name
+                step = standard if is_standard else warm_step(entry.config, entry.loss, variant)
                 row |= _compare(step, standard, num_rounds)
-            except MACHINE_ERRORS as error:
-                row["note"] = describe_failure(error)
     return rows
 
 
 def _compare(step: TimedStep, standard: TimedStep, num_rounds: int) -> Row:
-    """Seconds of two steps in turns."""
-    pairs = [(step.run(), standard.run()) for _ in range(num_rounds)]
-    seconds = median(own for own, _ in pairs)
-    is_standard = step is standard
+    """Milliseconds of a step, and its speed over the standard's in the same rounds."""
+    rounds = [(step.run(), standard.run()) for _ in range(num_rounds)]
+    speeds = [other / seconds for seconds, other in rounds]
     return {
-        "milliseconds_median": 1e3 * seconds,
-        "images_per_second": len(step.batch["name"]) / seconds,
-        "speed_ratio_to_unet": 1.0 if is_standard else median(std / own for own, std in pairs),
+        "milliseconds_median": 1e3 * median(seconds for seconds, _ in rounds),
+        "speed_ratio_to_unet": 1.0 if step is standard else median(speeds),
     }

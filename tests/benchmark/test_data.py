@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.evaluation_cost import TimedEvaluation, measure_evaluation
-from benchmark.loader_cost import measure_loaders, synthetic_data
+from benchmark.evaluation_cost import measure_evaluation
+from benchmark.loader_cost import measure_loaders, with_synthetic_data
 from losses import create_loss
 from training.runtime import Runtime
 from utils.config_loader import load_config
@@ -37,24 +37,13 @@ def test_a_loader_without_cache_as_configured_is_one_row(data_root: Path) -> Non
     assert not (data_root / ".cache").exists()
 
 
-def test_synthetic_slices_have_the_configured_size_and_do_not_stay() -> None:
+def test_synthetic_slices_have_the_configured_size(tmp_path: Path) -> None:
     config = load_config(overrides=["data.image_size=[32, 64]"])
-    with synthetic_data(config) as changed:
-        root = Path(changed.data.root)
-        assert len(list((root / "train" / "image").glob("*.png"))) == 64
-        assert changed.data.image_size == [32, 64]
-        assert changed.model_copy(update={"data": config.data}) == config
-    assert not root.exists()
-
-
-def test_an_evaluation_is_timed_in_parts() -> None:
-    config = load_config(overrides=[*SMALL, "evaluation.batch_size=3"])
-    timed = TimedEvaluation(config, create_loss("joint"), CPU)
-    for _ in range(2):  # the parts start anew
-        seconds, network, metrics = timed.run()
-        assert network > 0
-        assert metrics > 0
-        assert network + metrics < seconds
+    changed = with_synthetic_data(config, tmp_path / "data")
+    assert len(list((tmp_path / "data" / "train" / "image").glob("*.png"))) == 64
+    assert changed.data.root == str(tmp_path / "data")
+    assert changed.data.image_size == [32, 64]
+    assert changed.model_copy(update={"data": config.data}) == config
 
 
 def test_a_default_in_another_precision_has_a_row_of_its_own() -> None:

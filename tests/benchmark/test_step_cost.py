@@ -5,11 +5,17 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmark.device import DeviceBenchmark
-from benchmark.step_cost import TimedStep, Timings, Variant, count_flops
-from benchmark.step_profile import outermost_convolutions
-from benchmark.step_variants import default_variant, list_variants, missing_compiler, try_variant
-from benchmark.table import conclusions, format_tables
+from benchmark.step_cost import TimedStep, count_flops, measure_peak, warm_step
+from benchmark.step_profile import CONVOLUTIONS
+from benchmark.step_rows import MATMUL_SIZE, measure_steps
+from benchmark.step_variants import (
+    Variant,
+    choose_variants,
+    default_variant,
+    list_variants,
+    missing_compiler,
+)
+from benchmark.table import format_rows
 from losses import create_loss
 from models import create_model
 from training.runtime import Runtime
@@ -61,8 +67,8 @@ def test_every_convolution_is_found_once_forward_and_once_backward(
         with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
             total = layers(torch.rand(2, 1, 16, 16)).sum()
         total.backward()
-    names = [event.name for event in outermost_convolutions(recorded.events())]
-    assert sorted(names) == ["aten::convolution"] * 2 + ["aten::convolution_backward"] * 2
+    counts = {entry.key: entry.count for entry in recorded.key_averages()}
+    assert [counts[name] for name in CONVOLUTIONS] == [2, 2]
 
 
 def test_a_default_that_is_no_variant_gets_a_row_of_its_own() -> None:
@@ -107,18 +113,17 @@ def test_the_default_is_what_the_configuration_says() -> None:
 
 
 def test_a_machine_without_a_compiler_leaves_out_torch_compile_and_says_why(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", "")
-    assert missing_compiler(CPU) == "there is no C++ compiler (g++ or clang++) on the PATH"
+    why = "there is no C++ compiler (g++ or clang++) on the PATH"
+    assert missing_compiler(CPU) == why
     config = configure("training.compile=true")
-    loss = create_loss("joint")
-    benchmark = DeviceBenchmark(config, loss, FAST.runtime, num_rounds=1, with_compile=True)
-    assert not any(variant.compile for variant in benchmark.variants)
-    assert benchmark.describe().splitlines()[-1] == (
-        "no rows of torch.compile: there is no C++ compiler (g++ or clang++) on the PATH"
-    )
+    default, variants = choose_variants(config, FAST.runtime, small_network(), with_compile=True)
+    assert default in variants
+    assert not any(variant.compile for variant in variants)
+    assert capsys.readouterr().out == f"no rows of torch.compile: {why}\n"
 
 
 def test_a_step_trains_the_weights_in_each_variant() -> None:
@@ -126,53 +131,40 @@ def test_a_step_trains_the_weights_in_each_variant() -> None:
     bf16 = Variant(Runtime(CPU, torch.bfloat16, True))
     checkpointing = FAST._replace(activation_checkpointing=True)
     for variant in (PLAIN, PLAIN._replace(paper_order=True), bf16, checkpointing):
-        step = TimedStep(config, loss, variant)
-        before = [parameter.clone() for parameter in step.state.model.parameters()]
-        step.warm_up()
-        after = list(step.state.model.parameters())
+        before = TimedStep(config, loss, variant).state.model.parameters()  # of the same seed
+        step = warm_step(config, loss, variant)
+        after = step.state.model.parameters()
         assert all(not torch.equal(*pair) for pair in zip(before, after, strict=True))
         moments = step.state.optimizer.state.values()
         assert {int(state["step"]) for state in moments} == {2}
 
 
-def test_a_variant_that_fails_leaves_a_note_and_the_others_alone() -> None:
-    timings = Timings(configure(), create_loss("joint"), [PLAIN, FAST], {PLAIN: "out of memory"})
-    timings.run(2)
-    assert timings.row(PLAIN) == {"note": "out of memory"}
-    row = timings.row(FAST)
-    assert row["time_ratio_to_plain"] is None
-    assert row["milliseconds_min"] <= row["milliseconds_median"]
-    rows = [
-        {"kind": "step", "variant": PLAIN.name, "is_default": False} | timings.row(PLAIN),
-        {"kind": "step", "variant": FAST.name, "is_default": True} | row,
-        {"kind": "loader", "variant": "workers: 0", "is_default": True, "note": "no room"},
-    ]
-    titles = {"step": "step", "loader": "loader", "evaluation": "evaluation"}
-    lines = format_tables(rows, titles).splitlines()
-    assert lines[1].split(maxsplit=3)[-1] == "not measured: out of memory"
-    assert "-" in lines[2].split()  # no ratio without the plain step
-    assert list(conclusions(rows)) == []
+def test_a_variant_that_fails_leaves_a_note_and_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(MATMUL_SIZE, "cpu", 64)
+    trials = {PLAIN: {"note": "out of memory"}, FAST: {"peak_memory_mib": 300}}
+    plain, fast = steps = measure_steps(configure(), create_loss("joint"), FAST, trials, 2)
+    assert plain == {"variant": PLAIN.name, "is_default": False, "note": "out of memory"}
+    assert fast["time_ratio_to_plain"] is None
+    assert fast["milliseconds_median"] > 0
+    text = format_rows([{"kind": "step"} | row for row in steps])
+    assert f"{PLAIN.name}: not measured, out of memory" in text
+    assert "-" in text.splitlines()[2].split()  # no ratio without the plain step
+    assert "as fast as the plain step" not in text
 
 
 def test_memory_that_runs_out_is_a_note() -> None:
-    timings = Timings(configure(ENDLESS), create_loss("joint"), [FAST], {})
-    assert timings.row(FAST) == {"note": "out of memory"}
-    assert timings.steps == {}
-
-
-def test_a_fresh_process_tells_its_peak() -> None:
-    found = try_variant(configure(), create_loss("joint"), FAST, num_threads=1)
-    assert list(found) == ["peak_memory_mib"]
-    assert found["peak_memory_mib"] > 50  # torch alone
+    endless, loss = configure(ENDLESS), create_loss("joint")
+    assert measure_peak(endless, loss, FAST) == {"note": "out of memory"}
+    (row,) = measure_steps(endless, loss, FAST, {FAST: {"peak_memory_mib": 300}}, 1)
+    assert row["note"] == "out of memory"
 
 
 def test_a_step_that_fits_in_no_variant_is_the_users_mistake() -> None:
-    benchmark = DeviceBenchmark(
-        configure(ENDLESS), create_loss("joint"), FAST.runtime, num_rounds=1, with_compile=False
-    )
-    del benchmark.variants[1:]  # a process each
-    with pytest.raises(UserError, match=r"on the cpu \(out of memory\); lower --batch-size"):
-        benchmark.try_variants()
+    trials = {PLAIN: {"note": "out of memory"}, FAST: {"note": "out of memory"}}
+    with pytest.raises(UserError, match=r"on the cpu \(out of memory\); lower training.batch_size"):
+        measure_steps(configure(), create_loss("joint"), FAST, trials, 1)
 
 
 def test_the_synthetic_batch_has_binary_targets_of_the_image_shape() -> None:

@@ -21,9 +21,8 @@ def test_the_scan_is_in_hu_with_a_mask_of_its_lesions(tmp_path: Path) -> None:
 
 def test_a_script_is_watched_to_its_end() -> None:
     cost = run_script(["prepare.py", "--list"])
-    assert "covid-ct-seg" in cost.printed
     assert cost.seconds > 0
-    assert cost.peak_mib is None or 5 < cost.peak_mib < 2000
+    assert cost.peak_mib == 0 or 5 < cost.peak_mib < 2000
 
 
 def test_a_script_that_fails_is_an_error_with_its_words() -> None:

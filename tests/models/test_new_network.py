@@ -48,7 +48,7 @@ def test_what_it_does_not_state_is_the_simplest() -> None:
 
 
 def test_it_has_a_row_in_the_table_of_all_networks() -> None:
-    assert Entry("tiny", 64, 2, []).describe() == {
+    assert Entry("tiny", 64, []).describe() == {
         "name": "tiny",
         "title": "Tiny Net",
         "paper": "Nobody et al., Nowhere 2026",
