@@ -148,7 +148,9 @@ def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
     # A signal to the whole process group (Ctrl-C, a scheduler's SIGTERM) asks the main process to
     # save a checkpoint, for which it may still want the batches of its step.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         # Blocked here, so that neither torch's handler nor the default one ends the worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.benchmark_tables import format_benchmark, format_zoo
 from metrics.protocols import INFNET, PROTOCOLS
 from metrics.registry import METRICS, main_metrics
 from training.run_info import git_columns
@@ -20,6 +21,7 @@ _COUNTS = ("n", "n_patients", "num_empty_target", "num_false_alarm", "num_missed
 # Beside the mean over all slices, for Dice alone.
 _VARIANTS = {"dice_nonempty": "Dice, slices with lesion ↑", "dice_pooled": "Dice, pooled ↑"}
 _ENDS = ("low", "high")  # of the interval
+_FORMATTERS = {"benchmark_cpu": format_benchmark, "zoo": format_zoo}  # all others: scored runs
 
 
 def main() -> None:
@@ -51,12 +53,11 @@ def rebuild_tables(page: Path, results: Path = RESULTS) -> None:
     """
     for name in list_tables(page):
         path = results / f"{name}.csv"
+        rows = read_rows(path)
         try:
-            table = format_table(read_rows(path))
+            table = _FORMATTERS.get(name, format_table)(rows)
         except (KeyError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"{path}: no rows of scored runs ({error})") from error
+            raise UserError(f"{path}: no rows of the table {name} ({error})") from error
         replace_table(page, name, table)
 
 

@@ -1,11 +1,14 @@
-"""Ctrl-C and SIGTERM as requests: the loop stops where the run can be kept."""
+"""Ctrl-C, SIGTERM and SIGHUP as requests: the loop stops where the run can be kept."""
 
 import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from utils.cli import END_SIGNALS, is_ignored
+
+_SIGNALS = (signal.SIGINT, *END_SIGNALS)
 # Of the 30 s that torchrun and SLURM leave between SIGTERM and SIGKILL.
 _GRACE_S = 20
 
@@ -35,7 +38,11 @@ class StopRequest:
         if threading.current_thread() is not threading.main_thread():
             self._former = {}  # Python delivers signals to the main thread alone
             return self
-        self._former = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        self._former = {
+            number: signal.signal(number, self._note)
+            for number in _SIGNALS
+            if number == signal.SIGINT or not is_ignored(number)
+        }
         if self.in_job:
             self._watch_from_outside()
         return self
@@ -59,7 +66,8 @@ class StopRequest:
         if not self.is_made and self.speak:
             again = "" if self.in_job else "; Ctrl-C again leaves at once"
             # os.write, as print is not safe in a handler that may interrupt a print.
-            os.write(2, f"\nstopping after this step to save it{again}\n".encode())
+            with suppress(OSError):  # the terminal may be what has gone
+                os.write(2, f"\nstopping after this step to save it{again}\n".encode())
         self.signal_number = self.signal_number or number
 
     def _watch_from_outside(self) -> None:

@@ -1,6 +1,7 @@
 """The record of a run: lines on the terminal, TensorBoard events, run_info.json."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from training.run_info import describe_run_info
 from training.runtime import Runtime
 from training.state import TrainingState
 from training.tensorboard import Logbook, peak_memory_mib
+from utils.cli import close_output
 from utils.config import Config
 from utils.config_loader import dump_config, flatten, save_config
 from utils.files import write_json
@@ -87,7 +89,7 @@ class Recorder(SilentRecorder):
     @contextmanager
     def open(self, state: TrainingState) -> Iterator[None]:
         """Write configuration and run info; TensorBoard's events are open within the block."""
-        print(describe_run_info(self.info), flush=True)
+        self.say(describe_run_info(self.info))
         save_config(self.config, self.folder.config)
         self.info["sessions"] = [
             *_former_sessions(self.folder, state),
@@ -134,12 +136,11 @@ class Recorder(SilentRecorder):
         if every and (state.epoch % every == 0 or state.epoch in (1, last)):
             self._draw(state)
         self.logbook.flush()
-        print(
+        self.say(
             f"epoch {state.epoch:3d}/{last}  loss {trained.terms['total']:.4f}  "
             f"val loss {terms['total']:.4f}  val Dice {100 * scores['dice']:6.2f} %"
             f"{' *' if state.best_epoch == state.epoch else '  '}  lr {learning_rate:.1e}  "
             f"{trained.images_per_second:.1f} images/s",
-            flush=True,
         )
 
     def finish(self, state: TrainingState) -> None:
@@ -163,8 +164,16 @@ class Recorder(SilentRecorder):
             return False
 
     def say(self, line: str) -> None:
-        """Print a line for the user."""
-        print(line, flush=True)
+        """Print a line for the user; training goes on where nobody can read it."""
+        try:
+            print(line, flush=True)
+        except OSError as error:  # a closed pipe (head), a full disk
+            close_output()
+            print(
+                f"warning: no more is printed ({error.strerror}); training goes on, see "
+                f"{self.folder.tensorboard}",
+                file=sys.stderr,
+            )
 
     def say_result(self, state: TrainingState) -> None:
         """Print the best score, and where the run's files are."""

@@ -1,21 +1,26 @@
 """The grammar that all entry scripts share, and how they end."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from utils.config_loader import DEFAULT_CONFIG
 from utils.errors import Interrupted, MachineError, UserError, explain
 
+# The end of a job, and of the terminal or the ssh connection.
+END_SIGNALS = tuple(getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n))
 EXIT_MACHINE_ERROR = 1
 EXIT_USER_ERROR = 2
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell has it
 _PATIENCE_S = 3
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,11 +77,15 @@ def run_main(main: Callable[[], None]) -> None:
     """Call main and end the process.
 
     Exit codes: 0; 1 where the machine let the run down; 2 for a user's mistake; 128 + signal after
-    a stop on request (130 for Ctrl-C, 143 for SIGTERM).
+    a stop on request (130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP).
     """
-    former = signal.signal(signal.SIGTERM, _leave)
+    former = {n: signal.signal(n, _leave) for n in END_SIGNALS if not is_ignored(n)}
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the code page lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
+        print(end="", flush=True)  # what a full disk or a closed pipe refuses shows here
     except UserError as error:
         _end(f"error: {error}", EXIT_USER_ERROR)
     except MachineError as error:
@@ -84,8 +93,14 @@ def run_main(main: Callable[[], None]) -> None:
     except Interrupted as stop:
         _end(str(stop), stop.exit_code)
     except BrokenPipeError:  # who read the output (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_output()
         sys.exit(EXIT_BROKEN_PIPE)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        close_output()
+        where = error.filename or "the output"
+        _end(f"error: {where}: cannot be written ({error.strerror}); make room", EXIT_USER_ERROR)
     except KeyboardInterrupt:
         _end("interrupted", 128 + signal.SIGINT)
     except RuntimeError as error:  # another process may be lost before training begins, too
@@ -94,12 +109,23 @@ def run_main(main: Callable[[], None]) -> None:
             raise
         _end(f"error: {explanation}", EXIT_MACHINE_ERROR)
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def is_ignored(number: int) -> bool:
+    """Whether the process was started so that a signal does nothing: by nohup, for one."""
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+def close_output() -> None:
+    """Send what is still printed nowhere: whoever read it has gone, or its disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """End on SIGTERM as on Ctrl-C; a training run asks for it in its own way."""
-    raise Interrupted(number, "stopped by SIGTERM")
+    """End on SIGTERM and SIGHUP as on Ctrl-C; a training run asks for it in its own way."""
+    raise Interrupted(number, f"stopped by {signal.Signals(number).name}")
 
 
 def _end(line: str, exit_code: int) -> None:
@@ -113,8 +139,9 @@ def _end(line: str, exit_code: int) -> None:
     if rank > 0:
         time.sleep(_PATIENCE_S)
         line = f"process {rank}: {line}"
-    print(line, file=sys.stderr, flush=True)
+    with suppress(OSError):  # a terminal that has gone
+        print(line, file=sys.stderr, flush=True)
+        print(end="", flush=True)
     if size > 1:
-        sys.stdout.flush()
         os._exit(exit_code)
     sys.exit(exit_code)

@@ -12,6 +12,11 @@ _WORKER = (
     "a loader process died: killed, or out of memory or shared memory; lower data.num_workers, or "
     "set it to 0 to see an error of the data itself"
 )
+_SHARED_MEMORY = (
+    "shared memory (/dev/shm) is too small for the batches of the loader processes; set "
+    "data.num_workers to 0, lower training.batch_size or data.image_size, or give the container "
+    "more (docker run --shm-size)"
+)
 _LOST = "another process of the job is gone or does not answer; its own message tells why"
 _COMPILER = "training.compile: {}; mend that, or set it to false"
 # How gloo, NCCL and the store between the processes speak of one that is gone.
@@ -73,6 +78,8 @@ def explain(error: BaseException, folder: Path, num_processes: int) -> BaseExcep
         return MachineError(_WORKER)
     if not isinstance(error, RuntimeError):
         return error
+    if ("shared memory" in text and "No space left" in text) or "Bus error" in text:
+        return MachineError(_SHARED_MEMORY)
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by" in text):
         return MachineError(_WORKER)
     if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):

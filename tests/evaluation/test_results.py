@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.results import format_table, read_row
+from evaluation.results import PAGES, format_table, read_row, rebuild_tables
 from utils.errors import UserError
 from utils.files import write_rows
-from utils.readme import replace_table
+from utils.readme import list_tables, replace_table
 
 SCORES = {
     "run": "demo", "seed": 2, "epoch": 7, "data_set": "synthetic", "split": "test",
@@ -78,3 +78,23 @@ def test_only_the_named_place_of_a_page_is_replaced(tmp_path: Path) -> None:
 def test_a_run_without_scores_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"metrics\.json: no scores"):
         read_row(tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_every_table_of_the_pages_is_its_csv_s(page: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "page.md"
+    copy.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+    assert list_tables(copy)
+    rebuild_tables(copy)
+    assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
+def test_a_table_without_its_csv_is_named(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- results:lost -->\n\nold\n\n<!-- end -->\n")
+    with pytest.raises(UserError, match=r"lost\.csv: cannot be read"):
+        rebuild_tables(page, tmp_path)
+    (tmp_path / "lost.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match=r"lost\.csv: no rows of the table lost"):
+        rebuild_tables(page, tmp_path)
+    assert "old" in page.read_text()
