@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.process_pair import ProcessPair
 from utils.cli import run_main
 
 # The tests run in several processes: one thread each, or they wait for each other.
@@ -23,6 +24,14 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def _seeded() -> None:
     """The same random numbers in every run, whatever was tested before."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def process_pair() -> Iterator[ProcessPair]:
+    """Two processes that form a group."""
+    pair = ProcessPair()
+    yield pair
+    pair.close()
 
 
 def write_slices(root: Path, split: str, count: int, size: int = 64, seed: int = 0) -> None:

@@ -1,5 +1,6 @@
 """The processes of a training job, started by torchrun: calls between them, one batch norm."""
 
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,10 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+
+# Before there is a group: its functions hold that of their import as a default, to the end of
+# Python, and torch._dynamo would import them from within the job.
+import torch.distributed.nn.functional
 from torch import Tensor, nn
 
 from utils.errors import UserError
@@ -135,8 +140,14 @@ def _job() -> str | None:
 
 
 def leave_world() -> None:
-    """Part from the other processes, where there are any."""
+    """Part from the other processes, where there are any.
+
+    The threads of gloo end with the last reference to the group. One that lives on and lets go of
+    a tensor while Python shuts down aborts the process ("terminate called without an active
+    exception"), so that no reference cycle may hold DistributedDataParallel, which holds the group.
+    """
     if dist.is_initialized():
+        gc.collect()
         dist.destroy_process_group()
 
 

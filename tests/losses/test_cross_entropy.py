@@ -1,12 +1,11 @@
 import math
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from losses.cross_entropy import CrossEntropyLoss, bce_loss
-from tests.training.job import run_in_processes
+from tests.training.process_pair import ProcessPair
 from utils.contracts import SegOutput
 from utils.errors import UserError
 
@@ -123,9 +122,9 @@ def loss_of_all_or_nothing(rank: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("share", [loss_of_share, loss_of_all_or_nothing])
-def test_two_processes_have_the_loss_of_the_whole_batch(share, tmp_path: Path) -> None:
+def test_two_processes_have_the_loss_of_the_whole_batch(share, process_pair: ProcessPair) -> None:
     expected = loss_of(0, 3, shared=False)
-    first, second = run_in_processes(share, 2, tmp_path)
+    first, second = process_pair.run(share)
     for own in (first, second):
         torch.testing.assert_close(own["loss"], expected["loss"])
     # DistributedDataParallel takes the mean over the two processes.

@@ -1,12 +1,10 @@
 """A loss over a batch that two processes share is the loss of the whole batch."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from losses.dice import dice_loss
-from tests.training.job import run_in_processes
+from tests.training.process_pair import ProcessPair
 
 _SHARES = ((0, 3), (3, 3))  # of three slices: all to one process, none to the other
 
@@ -38,9 +36,11 @@ def losses_of_uneven_share(rank: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("share", [losses_of_share, losses_of_uneven_share])
-def test_values_and_mean_gradients_are_those_of_the_whole_batch(share, tmp_path: Path) -> None:
+def test_values_and_mean_gradients_are_those_of_the_whole_batch(
+    share, process_pair: ProcessPair
+) -> None:
     expected = losses_of(0, 3, shared=False)
-    first, second = run_in_processes(share, 2, tmp_path)
+    first, second = process_pair.run(share)
     for reduction in ("batch", "image"):
         for own in (first, second):
             torch.testing.assert_close(own[reduction], expected[reduction])

@@ -4,12 +4,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
-import torch.multiprocessing as mp
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -28,27 +25,6 @@ def start_job(num_processes: int, *arguments: str, script: str = "train.py") -> 
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-
-
-def run_in_processes(function: Callable[..., Any], num_processes: int, folder: Path) -> list[Any]:
-    """What function(rank) gives in each of several processes that form a group.
-
-    Args:
-        function: Of a module, so that a new process finds it; gives tensors and plain values.
-        num_processes: How many.
-        folder: For the results.
-    """
-    mp.spawn(_run, args=(function, num_processes, folder), nprocs=num_processes)
-    return [torch.load(folder / f"{rank}.pt") for rank in range(num_processes)]
-
-
-def _run(rank: int, function: Callable[..., Any], num_processes: int, folder: Path) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder / 'store'}", rank=rank, world_size=num_processes
-    )
-    torch.save(function(rank), folder / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
 
 
 def settings_with(settings: Sequence[str], **changes: Any) -> list[str]:

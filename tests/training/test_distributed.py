@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.training.job import run_in_processes, settings_with, start_job
+from tests.training.job import REPOSITORY, settings_with, start_job
+from tests.training.process_pair import ProcessPair
 from tests.training.small_steps import SmallNetwork, disc_batch, make_step
 from training.distributed import World
 from training.step import split_batch
@@ -79,9 +81,9 @@ def step_on(batch: Batch, world: World, num_parts: int) -> list[torch.Tensor]:
     return [parameter.detach() for parameter in network.parameters()]
 
 
-def test_two_processes_that_accumulate_make_the_step_of_one(tmp_path: Path) -> None:
+def test_two_processes_that_accumulate_make_the_step_of_one(process_pair: ProcessPair) -> None:
     expected = step_on(disc_batch(count=5), World(), num_parts=1)
-    for weights in run_in_processes(step_of_share, 2, tmp_path):
+    for weights in process_pair.run(step_of_share):
         for own, whole in zip(weights, expected, strict=True):
             torch.testing.assert_close(own, whole, rtol=1e-4, atol=1e-6)
 
@@ -149,8 +151,8 @@ def collective_values(rank: int) -> dict[str, Any]:
     }
 
 
-def test_the_collective_calls_agree(tmp_path: Path) -> None:
-    first, second = run_in_processes(collective_values, 2, tmp_path)
+def test_the_collective_calls_agree(process_pair: ProcessPair) -> None:
+    first, second = process_pair.run(collective_values)
     assert first["sum"] == second["sum"] == [3.0, 0.2]
     assert first["any"] == second["any"] == [True, False]
     assert [value["rank"] for value in second["gather"]] == [0, 1]
@@ -164,3 +166,27 @@ def test_a_process_alone_agrees_with_itself() -> None:
     assert world.any(True)
     assert world.gather("x") == ["x"]
     assert world.from_main(lambda: 3) == 3
+
+
+_LEAVE = """
+import weakref
+import torch.distributed as dist
+from training.distributed import leave_world
+
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+import torch.distributed.nn.functional  # as torch._dynamo does
+group = weakref.ref(dist.group.WORLD)
+cycle = [group()]
+cycle.append(cycle)
+del cycle
+leave_world()
+assert group() is None
+"""
+
+
+def test_nothing_holds_the_group_that_was_left() -> None:
+    # Its threads would live on, and abort the process from within the shutdown of Python.
+    run = subprocess.run(
+        [sys.executable, "-c", _LEAVE], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr

@@ -1,12 +1,10 @@
 """Batch norm over two processes is batch norm over the whole batch."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-from tests.training.job import run_in_processes
+from tests.training.process_pair import ProcessPair
 from training.distributed import synchronise_batch_norm
 
 _SHARES = ((0, 3), (3, 4))  # of four slices; shares may differ
@@ -39,9 +37,9 @@ def normalise_share(rank: int) -> dict[str, torch.Tensor]:
     return normalise(norm, whole_batch()[start:end], start)
 
 
-def test_two_processes_normalise_as_one(tmp_path: Path) -> None:
+def test_two_processes_normalise_as_one(process_pair: ProcessPair) -> None:
     expected = normalise(nn.BatchNorm2d(2).double(), whole_batch(), 0)
-    shares = run_in_processes(normalise_share, 2, tmp_path)
+    shares = process_pair.run(normalise_share)
     joined = {k: torch.cat([share[k] for share in shares]) for k in ("output", "image")}
     joined |= {k: shares[0][k] + shares[1][k] for k in ("weight", "bias")}
     joined |= {k: shares[1][k] for k in ("mean", "variance")}
