@@ -1,20 +1,22 @@
-# make train: environment, synthetic CT, a small training run and its score.   make test: the whole test suite.
+# make train: environment, synthetic CT, a small training run and its score.   make test: the default tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := checkpoint/quickstart/seed2
 
-.PHONY: help install install-dev data train test lint format benchmark zoo faults tensorboard clean
+.PHONY: help install install-dev data train test test-slow test-exhaustive lint format benchmark zoo faults tensorboard clean
 
 help:
-	@echo "make train        environment, synthetic CT, quickstart training, scores"
-	@echo "make test         environment, the whole test suite"
-	@echo "make lint         ruff, check and format"
-	@echo "make benchmark    speed and memory of training, loading and evaluation on this machine"
-	@echo "make zoo          the table of all networks, measured on this machine, into resources/results/ and README.md"
-	@echo "make faults       kill, cut, fill and spoil training runs on purpose; look for leaks"
-	@echo "make tensorboard  watch the runs in checkpoint/"
-	@echo "make clean        remove the environment, data/synthetic and $(RUN)"
+	@echo "make train            environment, synthetic CT, quickstart training, scores"
+	@echo "make test             environment, the default tests"
+	@echo "make test-slow        networks at full size, every encoder, faults, memory"
+	@echo "make test-exhaustive  every network learns, every network compiles; about an hour"
+	@echo "make lint             ruff, check and format"
+	@echo "make benchmark        speed and memory of training, loading and evaluation on this machine"
+	@echo "make zoo              the table of all networks, measured on this machine, into resources/results/ and README.md"
+	@echo "make faults           kill, cut, fill and spoil training runs on purpose; look for leaks"
+	@echo "make tensorboard      watch the runs in checkpoint/"
+	@echo "make clean            remove the environment, data/synthetic and $(RUN)"
 
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed" if sys.version_info < (3, 10) else 0)'
@@ -44,6 +46,12 @@ train: install data
 
 test: install-dev
 	$(BIN)/python -m pytest
+
+test-slow: install-dev
+	$(BIN)/python -m pytest -m slow
+
+test-exhaustive: install-dev
+	$(BIN)/python -m pytest -m exhaustive
 
 lint: install-dev
 	$(BIN)/ruff check .

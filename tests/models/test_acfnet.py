@@ -3,51 +3,14 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from fingerprint import FINGERPRINTS, assert_matches, image, num_parameters, prepare
-from timm.layers import EcaModule
-from torch import Tensor, nn
 
 from losses.acfnet import ACFNetLoss
 from models.acfnet import ACFNet, AttentionalClassFeature
+from tests.models.fingerprint import FINGERPRINTS, num_parameters
 from utils.errors import UserError
 
 # ECA gates: one kernel of 3 per block of ResNet-50 and -101. The bias before a batch norm: 512.
 GATES_50, GATES_101, BIAS = 16 * 3, 33 * 3, 512
-
-
-class ReleasedArrangement(nn.Module):
-    """The unofficial implementation's wiring around our network, for its fingerprint.
-
-    ECA gates in the encoder, a channel softmax instead of class centres, leaky ReLU in the final
-    head, outputs at an eighth of the resolution.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = ACFNet(in_channels=3, depth=50)
-        for stage in self.net.encoder.stages:
-            for block in stage:
-                block.se = EcaModule(kernel_size=3)
-        self.net.mask_head[2] = nn.LeakyReLU(0.01)
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        *_, c4, c5 = self.net.encoder(image)
-        context = self.net.aspp(c5)
-        coarse = self.net.coarse_head(context)
-        reduced = self.net.class_feature.reduce(context)
-        products = coarse.flatten(2) @ reduced.flatten(2).transpose(1, 2)  # (B, N, C)
-        weights = torch.softmax(products.amax(dim=2, keepdim=True) - products, dim=2)
-        mixed = (weights.transpose(1, 2) @ coarse.flatten(2)).reshape(reduced.shape)
-        feature = self.net.class_feature.refine(mixed)
-        mask = self.net.mask_head(torch.cat([feature, context], dim=1))
-        return [mask, coarse, self.net.auxiliary_head(c4)]
-
-
-def test_released_arrangement_reproduces_the_released_outputs() -> None:
-    model = prepare(ReleasedArrangement())
-    assert num_parameters(model) == FINGERPRINTS["acfnet_r50"]["params_live"] - BIAS
-    with torch.no_grad():
-        assert_matches(model(image(3)), "acfnet_r50")
 
 
 def test_parameter_counts_are_pinned() -> None:

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from fingerprint import FINGERPRINTS, assert_matches, image, num_parameters, prepare
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models import get_model
 
 from losses.coeranet import CoERANetLoss
 from models.coeranet import TRUNKS, CoERANet, RegionFusionAttention
-from models.parts.resize import resize_aligned
+from tests.models.arrangements import PublishedCoERANet
+from tests.models.fingerprint import FINGERPRINTS, num_parameters
 from utils.contracts import Batch
 from utils.errors import UserError
 
@@ -16,56 +16,11 @@ SMALL = {"trunk": "resnet18"}
 BASELINE = {"lung_flow": False, "region_fusion": False}
 
 
-class PublishedArrangement(nn.Module):
-    """The published wiring around our network, for its fingerprint: probabilities of eight maps.
-
-    The third dilated branch of each attention is the second one; the two coarser scales are
-    resized after the sigmoid.
-    """
-
-    def __init__(self, trunk: str = "convnext_small") -> None:
-        super().__init__()
-        self.net = CoERANet(in_channels=3, trunk=trunk)
-        for module in self.net.modules():
-            if isinstance(module, RegionFusionAttention):
-                module.branches[1] = module.branches[2]
-        self.scales: list[tuple[bool, Tensor]] = []
-        for heads, is_lung in ((self.net.lung_scale_heads, True), (self.net.scale_heads, False)):
-            for head in heads:
-                head.register_forward_hook(
-                    lambda _head, _inputs, scale, is_lung=is_lung: self.scales.append(
-                        (is_lung, scale)
-                    )
-                )
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        self.scales.clear()
-        output = self.net(image)
-        size = image.shape[-2:]
-        maps = [torch.sigmoid(output.lung), torch.sigmoid(output.mask)]
-        for step in range(3):
-            pair = sorted(self.scales[2 * step : 2 * step + 2], key=lambda scale: not scale[0])
-            for _, scale in pair:
-                late = step == 2
-                maps.append(
-                    torch.sigmoid(resize_aligned(scale, size))
-                    if late
-                    else resize_aligned(torch.sigmoid(scale), size)
-                )
-        return maps
-
-
 def batch_for(image: Tensor) -> Batch:
     """Targets with both classes; every slice with a lung mask."""
     mask = torch.zeros_like(image[:, :1])
     mask[..., 4:20, 4:20] = 1
     return {"mask": mask, "lung": 1 - mask, "has_lung": torch.ones(len(image), dtype=torch.bool)}
-
-
-def test_published_arrangement_reproduces_the_published_outputs() -> None:
-    model = prepare(PublishedArrangement())
-    with torch.no_grad():
-        assert_matches(model(image(3)), "coeranet")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +34,7 @@ def test_parameters_are_those_that_the_published_network_trains(
     trunk: str, params_live: int, widths: tuple[int, ...]
 ) -> None:
     with torch.device("meta"):
-        published, model = PublishedArrangement(trunk), CoERANet(in_channels=3, trunk=trunk)
+        published, model = PublishedCoERANet(trunk), CoERANet(in_channels=3, trunk=trunk)
     # Biases before a batch norm: each of the six blocks has two flows and two dilated branches.
     biases = 2 * 4 * sum(widths)
     assert num_parameters(published) == params_live - biases

@@ -11,7 +11,7 @@ from benchmark.step_variants import missing_compiler
 from models import list_models
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.exhaustive,
     pytest.mark.skipif(missing_compiler(torch.device("cpu")) is not None, reason="no compiler"),
 ]
 

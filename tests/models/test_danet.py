@@ -2,27 +2,14 @@ import math
 
 import pytest
 import torch
-from fingerprint import (
-    FINGERPRINTS,
-    assert_matches,
-    image,
-    num_live_parameters,
-    num_parameters,
-    prepare,
-)
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from losses.cross_entropy import CrossEntropyLoss
 from models.danet import DANet, _ChannelAttention, _PositionAttention
+from tests.models.fingerprint import FINGERPRINTS, num_live_parameters, num_parameters
 from utils.errors import UserError
-
-
-@torch.no_grad()
-def test_wiring_gives_the_published_outputs() -> None:
-    output = prepare(DANet(in_channels=3))(image(3))
-    assert_matches([output.mask, *output.semantic], "danet_r50")
 
 
 def test_every_parameter_is_live_and_their_number_the_published_one() -> None:

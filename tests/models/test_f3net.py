@@ -1,19 +1,10 @@
 import pytest
 import torch
-from fingerprint import FINGERPRINTS, assert_matches, image, num_parameters, prepare
 
 from losses.f3net import F3NetLoss
 from models.f3net import F3Net
+from tests.models.fingerprint import num_parameters
 from utils.errors import UserError
-
-
-@torch.no_grad()
-def test_wiring_and_parameters_are_the_published_ones() -> None:
-    model = F3Net(in_channels=3)
-    assert num_parameters(model) == FINGERPRINTS["f3net"]["params_live"]
-    output = prepare(model)(image(3))
-    first, *levels = output.semantic
-    assert_matches([first, output.mask, *levels], "f3net")
 
 
 def test_a_grey_image_saves_stem_weights() -> None:

@@ -2,24 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from fingerprint import FINGERPRINTS, assert_matches, image, num_parameters, prepare
 from torchvision.models import vgg11
 
 from models.fcn8s import FCN8s
+from tests.models.fingerprint import FINGERPRINTS, num_parameters
 from utils.errors import UserError
 
 SMALL = {"depth": 11, "fc_channels": 8}
-
-
-@torch.no_grad()
-@pytest.mark.parametrize(
-    ("name", "num_classes"),
-    [pytest.param("fcn8s", 1, marks=pytest.mark.slow), ("fcn8s_3class", 3)],
-)
-def test_wiring_and_parameter_count_are_the_published_ones(name: str, num_classes: int) -> None:
-    model = FCN8s(in_channels=3, num_classes=num_classes)
-    assert num_parameters(model) == FINGERPRINTS[name]["params_live"]
-    assert_matches([prepare(model)(image(3)).mask], name)
 
 
 def test_parameter_count_of_grey_images_and_one_class() -> None:
@@ -31,11 +20,11 @@ def test_parameter_count_of_grey_images_and_one_class() -> None:
 
 @pytest.mark.parametrize("depth", [11, 13, 19])
 def test_other_depths_give_logits_at_the_size_of_any_image(depth: int) -> None:
-    model = FCN8s(depth=depth, fc_channels=8, num_classes=2)
-    sizes = [(1, 1), (33, 50)] if depth == 11 else [(16, 31)]
-    for height, width in sizes:
-        output = model(torch.randn(2, 1, height, width))
-        assert [tuple(x.shape) for x in output.logits()] == [(2, 2, height, width)]
+    with torch.device("meta"):  # the first layer pads by 100 px
+        model = FCN8s(depth=depth, fc_channels=8, num_classes=2)
+        for height, width in ((1, 1), (16, 31), (33, 50)):
+            output = model(torch.zeros(2, 1, height, width))
+            assert [tuple(x.shape) for x in output.logits()] == [(2, 2, height, width)]
 
 
 def test_upsampling_starts_bilinear() -> None:
@@ -54,7 +43,10 @@ def test_upsampling_starts_bilinear() -> None:
 
 def test_encoder_and_fully_connected_layers_take_torchvision_weights(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    donor = vgg11(num_classes=2, init_weights=False).state_dict()
+    with torch.device("meta"):
+        shapes = vgg11(num_classes=2).state_dict()
+    donor = {key: torch.randn(t.shape) for key, t in shapes.items() if t.numel() < 10**7}
+    donor["classifier.3.bias"] = torch.randn(4096)
     for key, width in {"classifier.0.weight": 25_088, "classifier.3.weight": 4096}.items():
         donor[key] = torch.randn(1, width).expand(4096, width)  # one row in the file
     path = str(tmp_path / "vgg11.pth")

@@ -12,7 +12,7 @@ NUM_STEPS, STEPS_BETWEEN = 200, 10
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in list_models()],
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.exhaustive) for n in list_models()],
 )
 def test_network_overfits_eight_slices(name: str) -> None:
     network = build(name)

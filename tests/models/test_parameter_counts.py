@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from fingerprint import num_parameters
 
 from models import create_model
+from tests.models.fingerprint import num_parameters
 
 # Gates of one kernel of 3 per block that the paper does not have, and a bias before a norm.
 ACFNET_50, ACFNET_101 = -(16 * 3 + 512), -(33 * 3 + 512)
@@ -71,6 +71,6 @@ def test_parameters_are_those_that_the_published_network_trains(
 )
 def test_other_depths_and_trunks_of_each_family_run(name: str, args: dict[str, Any]) -> None:
     with torch.device("meta"):
-        network = create_model(name, num_classes=3, **args).to("meta")
+        network = create_model(name, num_classes=3, **args).to("meta").eval()
         output = network(torch.empty(2, 1, 64, 96))
     assert output.mask.shape == (2, 3, 64, 96)

@@ -5,27 +5,14 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from fingerprint import (
-    FINGERPRINTS,
-    assert_matches,
-    image,
-    num_live_parameters,
-    num_parameters,
-    prepare,
-)
 from torch import nn
 
 from losses.cross_entropy import CrossEntropyLoss
 from models.pspnet import PSPNet, _average_cells
+from tests.models.fingerprint import FINGERPRINTS, num_live_parameters, num_parameters
 from utils.errors import UserError
 
 AUXILIARY_PARAMETERS = 2_360_065  # 9 * 1024 * 256 weights, 512 of the norm, 257 of the head
-
-
-@torch.no_grad()
-def test_wiring_gives_the_published_outputs() -> None:
-    output = prepare(PSPNet(in_channels=3))(image(3))
-    assert_matches([output.mask, *output.semantic], "pspnet50")
 
 
 def test_every_parameter_is_live_and_their_number_the_published_one() -> None:

@@ -1,19 +1,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from fingerprint import FINGERPRINTS, assert_matches, image, num_parameters, prepare
 
 from losses.scrn import SCRNLoss
 from models.scrn import SCRN, _CrossRefinementUnit, _Resized
+from tests.models.fingerprint import num_parameters
 from utils.errors import UserError
-
-
-@torch.no_grad()
-def test_wiring_and_parameters_are_the_published_ones() -> None:
-    model = SCRN(in_channels=3)
-    assert num_parameters(model) == FINGERPRINTS["scrn"]["params_live"]
-    output = prepare(model)(image(3))
-    assert_matches([output.mask, *output.edge], "scrn")
 
 
 def test_a_grey_image_saves_stem_weights() -> None:

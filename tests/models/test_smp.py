@@ -12,6 +12,7 @@ from utils.errors import UserError
 
 ARCHITECTURES = list(smp.MODEL_ARCHITECTURES_MAPPING)
 TRANSFORMER = "tu-vit_tiny_patch16_224"
+HRNET = "tu-hrnet_w18_small"
 # Dilated encoders reduce by 8 or 16, which these cannot.
 UNDILATED = ("vgg", "densenet", "inceptionresnetv2", "inceptionv4", "xception")
 
@@ -104,10 +105,13 @@ def test_every_encoder_is_built_or_refused_in_one_line(arch: str, encoder: str) 
         ({"encoder": "tu-resnet10tt"}, "did you mean tu-resnet10t"),
         ({"arch": "dpt"}, "dpt takes vision transformers .* such as tu-vit_base_patch16_224"),
         ({"arch": "dpt", "encoder": "tu-resnet10t"}, "tu-resnet10t does not fit dpt"),
-        ({"arch": "pan", "encoder": "vgg11"}, "vgg11 does not fit pan, .* can become dilations"),
-        ({"arch": "pan", "encoder": "tu-hrnet_w18"}, "tu-hrnet_w18 does not fit pan, .* dilations"),
         (
-            {"arch": "pspnet", "encoder": "tu-hrnet_w18"},
+            {"arch": "pan", "encoder": "densenet121"},
+            "densenet121 does not fit pan, .* can become dilations",
+        ),
+        ({"arch": "pan", "encoder": HRNET}, f"{HRNET} does not fit pan, .* dilations"),
+        (
+            {"arch": "pspnet", "encoder": HRNET},
             "does not fit pspnet, .* cannot do without",
         ),
         ({"arch": "linknet", "encoder": "mit_b0"}, "mit_b0 does not fit linknet, .* no mit ones"),
