@@ -10,6 +10,7 @@ from datasets.card import DataCard
 from datasets.data_folder import UNLABELLED
 from datasets.image_io import IMAGE_SUFFIXES, read_gray
 from datasets.inspection import recognise_masks
+from preparation.checks.mask_review import SliceThumbnails, thumbnails_of
 from preparation.checks.near_duplicates import make_thumbnail
 from utils.errors import UserError
 
@@ -39,14 +40,14 @@ class SliceReport(NamedTuple):
 
     Attributes:
         problems: A line each.
-        thumbnail: Of the image; None where it cannot be read.
+        thumbnails: Of the image and its masks; None where the image cannot be read.
         mask_values: None where the mask is missing or unfit.
         lesion_px: None as mask_values.
         outside_px: Of lesion outside of the lung; None without a fit lung mask.
     """
 
     problems: list[str]
-    thumbnail: np.ndarray | None = None
+    thumbnails: SliceThumbnails | None = None
     mask_values: frozenset[int] | None = None
     lesion_px: int | None = None
     outside_px: int | None = None
@@ -83,7 +84,6 @@ def report_slice(item: ListedSlice, card: DataCard | None) -> SliceReport:
     """Read all files of a slice."""
     problems: list[str] = []
     image = _read(item.image, problems)
-    thumbnail = None if image is None else make_thumbnail(image)
     if image is not None:
         problems += _image_problems(item.image, image, card)
     pixels = {kind: _read(path, problems) for kind, path in item.beside.items()}
@@ -97,11 +97,14 @@ def report_slice(item: ListedSlice, card: DataCard | None) -> SliceReport:
     mask, label, lung = (pixels.get(kind) for kind in ("mask", "label", "lung"))
     if label is not None:
         problems += _label_problems(item.beside["label"], label, mask, card)
+    thumbnails = None
+    if image is not None:
+        thumbnails = thumbnails_of(image, make_thumbnail(image), mask, lung)
     if mask is None:
-        return SliceReport(problems, thumbnail)
+        return SliceReport(problems, thumbnails)
     return SliceReport(
         problems,
-        thumbnail,
+        thumbnails,
         frozenset(np.unique(mask).tolist()),
         int(np.count_nonzero(mask)),
         None if lung is None else int(np.count_nonzero((mask > 0) & (lung == 0))),

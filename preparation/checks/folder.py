@@ -16,6 +16,7 @@ from preparation.checks.files import (
     report_slice,
 )
 from preparation.checks.leaks import Leaks, PlacedSlice, find_leaks_by_look
+from preparation.checks.misplaced import explain_misfits
 from preparation.checks.records import check_manifest, check_split_list, read_patients
 from utils.errors import UserError
 from utils.messages import count
@@ -77,10 +78,10 @@ def inspect_folder(
     placed, thumbnails = [], []
     for item, report in reports:
         check.problems.extend(report.problems)
-        if report.thumbnail is not None and item.split != UNLABELLED:
+        if report.thumbnails is not None and item.split != UNLABELLED:
             patient = patients.of(item.split, item.name)
             placed.append(PlacedSlice(item.name, patient, item.split))
-            thumbnails.append(report.thumbnail)
+            thumbnails.append(report.thumbnails)
     for split in splits:
         own = [report for item, report in reports if item.split == split.name]
         check.problems.extend(explain_encodings(split.slices, own, lesion_values))
@@ -89,7 +90,9 @@ def inspect_folder(
     if not (root / "manifest.csv").is_file():
         check.notes.append(f"{root}: no manifest.csv, so patients are told by the file names")
     check_split_list(root, splits, patients, check.problems)
-    leaks = find_leaks_by_look(placed, thumbnails) if placed else Leaks({}, ())
+    check.problems.extend(explain_misfits(root, placed, thumbnails))
+    pictures = [item.image for item in thumbnails]
+    leaks = find_leaks_by_look(placed, pictures) if placed else Leaks({}, ())
     (check.notes if allow_leak else check.problems).extend(_leak_lines(root, leaks))
     return check
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from preparation.checks.positions import NUM_TURNS, turn
+
 THUMBNAIL_SIDE = 64
 _HASH_SIDE = 16  # cosine frequencies per axis
 _MAX_BITS = 64  # of 255 that may differ in a candidate
@@ -55,8 +57,8 @@ def find_near_duplicates(thumbnails: np.ndarray, *keys: Sequence[str]) -> list[t
     codes = [np.unique(np.asarray(key), return_inverse=True)[1] for key in keys]
     is_flat = thumbnails.max((1, 2)) == 0
     pairs = set()
-    for turn in range(8):
-        turned_signs, turned = _turn_signs(signs, turn), _turn(coarse, turn)
+    for number in range(NUM_TURNS):
+        turned_signs, turned = _turn_signs(signs, number), turn(coarse, number)
         for first, second in _close_hashes(signs, turned_signs):
             wanted = ~is_flat[first] & ~is_flat[second]
             for code in codes:
@@ -64,7 +66,7 @@ def find_near_duplicates(thumbnails: np.ndarray, *keys: Sequence[str]) -> list[t
             first, second = first[wanted], second[wanted]
             alike = np.einsum("nij,nij->n", coarse[first], turned[second]) >= _MIN_COARSE
             for i, j in zip(first[alike].tolist(), second[alike].tolist(), strict=True):
-                if (i, j) not in pairs and _match(thumbnails[i], _turn(thumbnails[j], turn)):
+                if (i, j) not in pairs and _match(thumbnails[i], turn(thumbnails[j], number)):
                     pairs.add((i, j))
     return sorted(pairs)
 
@@ -97,21 +99,13 @@ def _close_hashes(signs: np.ndarray, turned: np.ndarray) -> Iterator[tuple[np.nd
         yield first[later] + start, second[later] + start
 
 
-def _turn(images: np.ndarray, turn: int) -> np.ndarray:
-    """One of the eight symmetries of a square, on the last two axes; 0 changes nothing."""
-    if turn & 4:
-        images = images.swapaxes(-1, -2)
-    images = images[..., ::-1, :] if turn & 2 else images
-    return images[..., ::-1] if turn & 1 else images
-
-
-def _turn_signs(signs: np.ndarray, turn: int) -> np.ndarray:
+def _turn_signs(signs: np.ndarray, number: int) -> np.ndarray:
     """The hashes of turned images: a flip turns the sign of every odd frequency."""
-    if turn & 4:
+    if number & 4:
         signs = signs.swapaxes(-1, -2)
     odd = np.where(np.arange(_HASH_SIDE) % 2, np.float32(-1), np.float32(1))
-    signs = signs * odd[:, None] if turn & 2 else signs
-    return signs * odd if turn & 1 else signs
+    signs = signs * odd[:, None] if number & 2 else signs
+    return signs * odd if number & 1 else signs
 
 
 def _detail(image: np.ndarray) -> np.ndarray:

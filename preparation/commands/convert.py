@@ -12,6 +12,7 @@ from datasets.sources.file_tree import FileTree
 from datasets.sources.source import Source
 from preparation.commands.output import bar, describe_folder_summary, describe_source
 from preparation.conversion.convert import convert
+from preparation.conversion.mask_orientation import OPTION, parse_mask_orientation
 from preparation.conversion.options import ConversionOptions, parse_keep_empty
 from utils.errors import UserError
 
@@ -52,6 +53,14 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-leak",
         action="store_true",
         help="only report a patient or a near-duplicate slice that stands in two splits",
+    )
+    parser.add_argument(
+        OPTION,
+        nargs="+",
+        default=[],
+        metavar="POSITION",
+        help="how masks are brought to their images: transpose, mirror, flip, rotate-right, ... or "
+        "reverse (in z), of lesions; lungs=mirror of lung masks; stored leaves them as they are",
     )
     parser.add_argument(
         "--keep-going", action="store_true", help="leave out scans that fail, and list them"
@@ -147,4 +156,5 @@ def read_options(arguments: argparse.Namespace) -> ConversionOptions:
         own_split=not arguments.new_split,
         allow_leak=arguments.allow_leak,
         keep_going=arguments.keep_going,
+        mask_orientation=parse_mask_orientation(arguments.mask_orientation),
     )

@@ -12,11 +12,11 @@ from datasets.data_folder import (
     DataFolderWriter,
     DataSlice,
     FolderSummary,
-    WrittenSlice,
 )
 from datasets.sources.file_tree import FileTree
 from datasets.sources.source import CaseSlice, Source
 from preparation.checks.leaks import PlacedSlice, find_leaks, refuse_leaks
+from preparation.checks.mask_review import thumbnails_of
 from preparation.checks.near_duplicates import find_near_duplicates, make_thumbnail
 from preparation.conversion.cases import (
     NamedCase,
@@ -25,13 +25,14 @@ from preparation.conversion.cases import (
     have_common_labels,
     make_card,
 )
-from preparation.conversion.grouping import assign_splits, join_patients
+from preparation.conversion.grouping import assign_splits, describe_groups, join_patients
+from preparation.conversion.mask_check import MaskCheck, refuse_misplaced
+from preparation.conversion.mask_orientation import oriented_slices
 from preparation.conversion.options import ConversionOptions
 from preparation.conversion.splits import assign_folds
 from preparation.overview import describe_folder
 from utils.errors import UserError
 from utils.files import whole_folder
-from utils.messages import count, first_of
 
 
 class _Look(NamedTuple):
@@ -60,7 +61,9 @@ def convert(
 
     Raises:
         UserError: An option makes no sense, a file is unfit (unless options.keep_going), nothing
-            is left to write, the splits leak (unless options.allow_leak), or the disk is full.
+            is left to write, masks lie wrong on their images (unless options.keep_going or
+            options.mask_orientation), the splits leak (unless options.allow_leak), or the disk is
+            full.
     """
     options.check()
     cases = find_cases(sources)
@@ -71,6 +74,8 @@ def convert(
         failures = []
         for case in progress(cases) if progress else cases:
             failures += conversion.write_case(case)
+        left_out, mask_notes = conversion.check_masks(out)
+        failures += left_out
         conversion.thin_out_empty()
         if not conversion.writer.written:
             raise UserError(_nothing_left(cases, failures))
@@ -87,7 +92,7 @@ def convert(
             described = partial / "fold0"  # all folds hold the same slices
         if described and options.describe:
             describe_folder(described, partial)
-    notes = [*card_notes(definitions), *notes]
+    notes = [*card_notes(definitions), *mask_notes, *notes]
     return summary._replace(failures=tuple(failures), notes=tuple(notes))
 
 
@@ -108,24 +113,51 @@ class _Conversion:
         self._options, self._keep_classes = options, keep_classes
         self._looks: dict[str, _Look] = {}
         self._pairs: list[tuple[int, int]] = []
+        self._masks = MaskCheck(options.mask_orientation)
 
     def write_case(self, case: NamedCase) -> list[str]:
         """Write the slices of a case; why it failed where the rest is to carry on."""
         names: set[str] = set()
+        seen = []
+        wanted = self._options.mask_orientation
         try:
-            for item in case.case.read(self._options.bits):
+            for item in oriented_slices(case.case.read, self._options.bits, wanted):
+                thumbnail = make_thumbnail(item.image)
+                lung = item.lung if self._options.lungs else None
+                seen.append(thumbnails_of(item.image, thumbnail, item.label, lung))
                 if self._options.keep_empty == "none" and _is_empty(item):
                     continue
                 name = case.slice_name(item.index)
                 self.writer.add(self._data_slice(name, case, item))
-                self._looks[name] = _Look(make_thumbnail(item.image), case.case.split)
+                self._looks[name] = _Look(thumbnail, case.case.split)
                 names.add(name)
         except UserError as error:
             if not self._options.keep_going:
                 raise
             self._drop(names)
             return [f"{case.source} {case.name}: {error}"]
+        self._masks.add(case.source, case.case.patient, seen)
         return []
+
+    def check_masks(self, out: Path) -> tuple[list[str], list[str]]:
+        """Refuse masks that lie wrong, or leave their patients out where the rest is to carry on.
+
+        Returns:
+            A line for all that was left out, and notes.
+        """
+        misplaced, notes = self._masks.review()
+        if not self._options.keep_going:
+            refuse_misplaced(out, misplaced)
+        for wrong in misplaced:
+            self._drop(
+                {
+                    item.name
+                    for item in self.writer.written
+                    if item.source == wrong.source
+                    and item.patient in (wrong.patients or (item.patient,))
+                }
+            )
+        return [wrong.message for wrong in misplaced], notes
 
     def thin_out_empty(self) -> None:
         """Leave as many slices without lesion as the options ask for, drawn by the seed."""
@@ -147,7 +179,7 @@ class _Conversion:
             self._pairs = find_near_duplicates(thumbnails, patients)
         tied = {(patients[i], patients[j]): (i, j) for i, j in reversed(self._pairs)}
         groups = join_patients(patients, tied)
-        return groups, _tell_groups(groups, tied, labelled)
+        return groups, describe_groups(groups, tied, labelled)
 
     def own_splits(self) -> dict[str, str]:
         """The source's own split of every slice that has one."""
@@ -203,22 +235,3 @@ def _nothing_left(cases: Sequence[NamedCase], failures: Sequence[str]) -> str:
     if failures:
         return f"all {len(failures)} cases failed, the first one: {failures[0]}"
     return f"none of {len(cases)} cases has a slice with lesion; use --keep-empty all"
-
-
-def _tell_groups(
-    groups: dict[str, str],
-    tied: dict[tuple[str, str], tuple[int, int]],
-    written: Sequence[WrittenSlice],
-) -> list[str]:
-    if not tied:
-        return []
-    num_tied = len({name for pair in tied for name in pair})
-    words = [
-        f"{first} and {second} ({written[i].name} = {written[j].name})"
-        for (first, second), (i, j) in sorted(tied.items())
-    ]
-    num_groups = len({groups[name] for pair in tied for name in pair})
-    return [
-        f"{num_tied} patients in {count(num_groups, 'group')} stay together, as they share "
-        f"near-duplicate slices: {first_of(words)}"
-    ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datasets.data_folder import UNLABELLED, WrittenSlice
 from preparation.conversion.options import ConversionOptions
 from preparation.conversion.splits import measure_loads, split_patients, split_slices
+from utils.messages import count, first_of
 
 
 def join_patients(patients: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -26,6 +27,32 @@ def join_patients(patients: Iterable[str], pairs: Iterable[tuple[str, str]]) -> 
         first, second = sorted(map(lead, pair))
         leader[second] = first
     return {name: lead(name) for name in leader}
+
+
+def describe_groups(
+    groups: dict[str, str],
+    tied: dict[tuple[str, str], tuple[int, int]],
+    written: Sequence[WrittenSlice],
+) -> list[str]:
+    """A note on patients who stay together, if any.
+
+    Args:
+        groups: Name of every patient's group.
+        tied: By two patients, the places of a slice of each that show the same.
+        written: The slices.
+    """
+    if not tied:
+        return []
+    num_tied = len({name for pair in tied for name in pair})
+    words = [
+        f"{first} and {second} ({written[i].name} = {written[j].name})"
+        for (first, second), (i, j) in sorted(tied.items())
+    ]
+    num_groups = len({groups[name] for pair in tied for name in pair})
+    return [
+        f"{num_tied} patients in {count(num_groups, 'group')} stay together, as they share "
+        f"near-duplicate slices: {first_of(words)}"
+    ]
 
 
 def assign_splits(

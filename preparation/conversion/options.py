@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from datasets.manifest import SPLITS
+from preparation.conversion.mask_orientation import MaskOrientation
 from utils.errors import UserError
 
 MIN_FOLDS = 3  # train, val and test of a fold are three different parts
@@ -24,6 +25,7 @@ class ConversionOptions(NamedTuple):
             allow_leak.
         allow_leak: Whether a patient or a near-duplicate slice in two splits is only reported.
         keep_going: Whether the other cases carry on where one fails.
+        mask_orientation: How the masks of all sources are brought to their images.
         describe: Whether fingerprint.json, fingerprint.html and montage.png are made.
     """
 
@@ -37,6 +39,7 @@ class ConversionOptions(NamedTuple):
     by_slice: bool = False
     allow_leak: bool = False
     keep_going: bool = False
+    mask_orientation: MaskOrientation = MaskOrientation()
     describe: bool = True
 
     @property
