@@ -1,12 +1,20 @@
 """Which files of a data folder belong together: image, mask, edge and lung by file stem."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
-from datasets.manifest import ManifestEntry, patient_of_stem, read_manifest
+from datasets.manifest import (
+    ManifestEntry,
+    patient_of_stem,
+    read_manifest,
+    slice_key,
+    unlisted_slices,
+)
 from utils.errors import UserError
+from utils.messages import first_of
 
 
 class SliceFiles(NamedTuple):
@@ -35,7 +43,8 @@ def find_slices(root: Path, split: str) -> list[SliceFiles]:
         One entry per image. mask_ (edges) and lung may be absent, whole or per slice.
 
     Raises:
-        UserError: No such folder, no images, or an image without a mask or the reverse.
+        UserError: No such folder, no images, an image without a mask or the reverse, or a manifest
+            that is unfit or names none of them.
     """
     folder = root / split
     if not (folder / "image").is_dir():
@@ -55,13 +64,20 @@ def find_slices(root: Path, split: str) -> list[SliceFiles]:
             raise UserError(f"{path}: its image {folder / 'image' / stem}.* is missing")
     edges, lungs = images_by_stem(folder / "mask_"), images_by_stem(folder / "lung")
     entries = read_manifest(root)
+    if unlisted := unlisted_slices(root, split, list(images)):
+        print(
+            f"warning: {root / 'manifest.csv'}: no row for {len(unlisted)} of {len(images)} images "
+            f"of {split} ({first_of(unlisted)}): their patients are told by file names",
+            file=sys.stderr,
+        )
     return [
         SliceFiles(
             stem, entry.patient, image, masks[stem], edges.get(stem), lungs.get(stem), entry.spacing
         )
         for stem, image in sorted(images.items())
         for entry in [
-            entries.get((split, stem)) or ManifestEntry(patient_of_stem(stem), spacing=None)
+            entries.get(slice_key(split, stem))
+            or ManifestEntry(patient_of_stem(stem), spacing=None)
         ]
     ]
 

@@ -1,13 +1,19 @@
 """What is wrong with the texts of a data folder: manifest.csv and splits.json."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.data_folder import UNLABELLED
-from datasets.manifest import SPLITS, ManifestEntry, patient_of_stem, read_manifest
+from datasets.manifest import (
+    ManifestEntry,
+    patient_of_stem,
+    read_manifest,
+    read_manifest_rows,
+    slice_key,
+    unlisted_slices,
+)
 from preparation.checks.files import SplitFiles
 from utils.errors import UserError
 
@@ -19,7 +25,7 @@ class Patients(NamedTuple):
 
     def of(self, split: str, name: str) -> str:
         """The patient of a slice, by the manifest, else by its name."""
-        entry = self.entries.get((split, name))
+        entry = self.entries.get(slice_key(split, name))
         return entry.patient if entry else patient_of_stem(name)
 
 
@@ -37,20 +43,36 @@ def check_manifest(root: Path, splits: Sequence[SplitFiles], problems: list[str]
     path = root / "manifest.csv"
     if not path.is_file():
         return
-    places = _manifest_places(path)
-    if places is None:
+    try:
+        rows = [row for row in read_manifest_rows(root) if row.name]
+    except UserError:
         return  # told by read_patients
-    images = {(split.name, item.name): item.image for split in splits for item in split.slices}
+    images = {
+        slice_key(split.name, item.name): item.image for split in splits for item in split.slices
+    }
+    foreign = set()
+    for split in splits:
+        try:
+            unlisted_slices(root, split.name, [item.name for item in split.slices])
+        except UserError as error:
+            foreign.add(split.name)
+            problems.append(str(error))
+    if len(foreign) == len(splits):
+        return  # every row and every image would be told again
     seen: set[tuple[str, str]] = set()
-    for line, split, name in places:
-        wanted = {(split, name)} if split else {(part, name) for part in SPLITS} & images.keys()
+    for row in rows:
+        wanted = set(row.keys) if row.split else set(row.keys) & images.keys()
         if not wanted or not wanted <= images.keys():
-            where = root / (split or "<split>") / "image" / f"{name}.*"
-            problems.append(f"{path}:{line}: its file {where} is missing")
+            where = root / (row.split or "<split>") / "image" / f"{row.name}.*"
+            problems.append(f"{path}:{row.line}: its file {where} is missing")
         elif wanted & seen:
-            problems.append(f"{path}:{line}: a second row of {name}; keep one of the two")
+            problems.append(f"{path}:{row.line}: a second row of {row.name}; keep one of the two")
         seen |= wanted
-    problems.extend(f"{images[key]}: no row in {path}" for key in sorted(images.keys() - seen))
+    problems.extend(
+        f"{images[key]}: no row in {path}"
+        for key in sorted(images.keys() - seen)
+        if key[0] not in foreign
+    )
 
 
 def check_split_list(
@@ -78,19 +100,3 @@ def check_split_list(
             for name in sorted(named - own)
         ]
         problems += [f"{path}: {split} does not list {name}" for name in sorted(own - named)]
-
-
-def _manifest_places(path: Path) -> list[tuple[int, str, str]] | None:
-    """Line, split ('' for any) and file stem of every row; None for a malformed manifest."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        return None
-    reader = csv.DictReader(lines)
-    if "file" not in (reader.fieldnames or ()):
-        return None
-    return [
-        (reader.line_num, row.get("split") or "", Path(row["file"]).stem)
-        for row in reader
-        if row["file"]
-    ]

@@ -1,11 +1,10 @@
 """The slices of a data folder with all that its files and its manifest say of them."""
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.card import DataCard
-from datasets.manifest import SPLITS, patient_of_stem
+from datasets.manifest import SPLITS, patient_of_stem, read_manifest_rows, slice_key
 from datasets.pairing import SliceFiles, find_slices, images_by_stem
 from utils.errors import UserError
 
@@ -43,13 +42,13 @@ def list_entries(root: Path, card: DataCard | None) -> list[SliceEntry]:
         places = ", ".join(f"{root / split / 'image'}" for split in SPLITS)
         raise UserError(f"{root}: no data folder, none of {places} is there; name another")
     found = {split: find_slices(root, split) for split in splits}
-    rows = _manifest_rows(root)
+    rows = {key: row.cells for row in read_manifest_rows(root) for key in row.keys}
     only_source = card.sources[0].name if card and len(card.sources) == 1 else UNKNOWN_SOURCE
     entries = []
     for split, slices in found.items():
         labels = images_by_stem(root / split / "label")
         for files in slices:
-            row = rows.get((split, files.name)) or rows.get(("", files.name)) or {}
+            row = rows.get(slice_key(split, files.name), {})
             entries.append(
                 SliceEntry(
                     files,
@@ -61,17 +60,6 @@ def list_entries(root: Path, card: DataCard | None) -> list[SliceEntry]:
                 )
             )
     return entries
-
-
-def _manifest_rows(root: Path) -> dict[tuple[str, str], dict[str, str]]:
-    """Rows of a manifest that find_slices has read without a complaint, by split and stem."""
-    path = root / "manifest.csv"
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return {
-            (row.get("split") or "", Path(row["file"]).stem): row for row in csv.DictReader(stream)
-        }
 
 
 def _distance(spacing: str) -> float | None:

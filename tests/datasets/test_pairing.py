@@ -149,6 +149,41 @@ def test_the_manifest_says_who_is_who(encoding: str, tmp_path: Path) -> None:
     assert patients(tmp_path) == {"1": "Ann", "2": "Ann", "b_z001": "b"}  # b is not listed
 
 
+def test_a_manifest_of_other_images_is_refused(tmp_path: Path) -> None:
+    make_split(tmp_path, "1", "2")
+    (tmp_path / "manifest.csv").write_text("file,patient\nother.png,Ann\n")
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path / 'manifest.csv'}: names none of the 2 images of train")
+    assert "'other.png'" in message
+    assert "'1'" in message
+
+
+@pytest.mark.parametrize("text", ["file,patient\n", "file,patient\n1.png,Ann\n"])
+def test_a_manifest_that_knows_one_split_alone_is_refused_for_the_other(
+    text: str, tmp_path: Path
+) -> None:
+    make_split(make_split(tmp_path, "1"), "2", split="val")
+    (tmp_path / "manifest.csv").write_text(text)
+    assert "names none of the 1 images of val" in refusal(tmp_path, "val")
+
+
+def test_slices_without_a_row_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_split(tmp_path, "1", "b_z001")
+    (tmp_path / "manifest.csv").write_text("file,patient\n1.png,Ann\n")
+    assert patients(tmp_path) == {"1": "Ann", "b_z001": "b"}
+    assert "no row for 1 of 2 images of train (b_z001)" in capsys.readouterr().err
+
+
+def test_a_patient_of_a_windows_manifest_is_refused_in_two_splits(tmp_path: Path) -> None:
+    make_split(make_split(tmp_path, "1"), "2", split="val")
+    rows = "C:\\d\\train\\image\\1.png;Ann\r\nC:\\d\\val\\image\\2.png;Ann\r\n"
+    (tmp_path / "manifest.csv").write_text(f"\ufeffFile; Patient\r\n{rows}")
+    with pytest.raises(UserError, match="Ann in train and val"):
+        check_patients({split: find_slices(tmp_path, split) for split in ("train", "val")})
+
+
 def test_test_falls_back_to_val_only_where_there_is_no_test(tmp_path: Path) -> None:
     assert resolve_split(tmp_path, "test") == "test"
     (tmp_path / "val").mkdir()

@@ -126,3 +126,14 @@ def test_a_folder_of_folds_says_where_to_look(tmp_path: Path) -> None:
         (tmp_path / f"fold{number}" / "train").mkdir(parents=True)
     (problem,) = check_folder(tmp_path)
     assert problem.endswith(", ".join(str(tmp_path / f"fold{number}") for number in range(3)))
+
+
+def test_a_manifest_of_other_images_is_one_problem_per_split(root: Path) -> None:
+    (root / "manifest.csv").write_text("file,patient\nother.png,a\n")
+    (root / "splits.json").unlink()
+    problems = check_folder(root)
+    assert [problem.partition(": ")[2].partition(":")[0] for problem in problems] == [
+        "names none of the 4 images of train",
+        "names none of the 2 images of val",
+        "names none of the 2 images of test",
+    ]
