@@ -11,9 +11,6 @@ from datasets.image_io import IMAGE_SUFFIXES
 from utils.errors import UserError
 
 SPLITS = ("train", "val", "test")
-# patient_z012, patient_s012, patient-slice012: what stands before the slice number is the patient.
-# A bare number stays, it may count patients; manifest.csv says who is who in such a folder.
-_SLICE_NUMBER = re.compile(r"[_-](?:z|s|slice[_-]?)\d+$", re.IGNORECASE)
 _SUFFIXES = (*IMAGE_SUFFIXES, ".dcm", ".nii", ".nii.gz", ".npy")  # of what slices were made from
 _SEPARATORS = ",;\t|"
 _NEEDED = {"file", "patient"}
@@ -46,11 +43,6 @@ class ManifestRow(NamedTuple):
     def keys(self) -> list[tuple[str, str]]:
         """What read_manifest calls the slices that the row speaks of."""
         return [slice_key(split, self.name) for split in ([self.split] if self.split else SPLITS)]
-
-
-def patient_of_stem(stem: str) -> str:
-    """The patient that a file's stem names: what stands before _z012, _s012 or _slice012."""
-    return _SLICE_NUMBER.sub("", stem)
 
 
 def slice_key(split: str, stem: str) -> tuple[str, str]:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from datasets.image_io import IMAGE_SUFFIXES
 from datasets.manifest import (
     ManifestEntry,
-    patient_of_stem,
     read_manifest,
     slice_key,
     unlisted_slices,
 )
+from datasets.slice_names import patient_of_stem
 from utils.errors import UserError
 from utils.messages import first_of
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from datasets.image_io import IMAGE_SUFFIXES, read_gray
 from datasets.inspection import MaskEncoding, recognise_masks
-from datasets.manifest import patient_of_stem
 from datasets.pairing import images_by_stem
+from datasets.slice_names import patient_of_stem
 from evaluation.cases import Case
 from utils.errors import UserError
 

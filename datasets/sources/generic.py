@@ -27,6 +27,7 @@ from datasets.sources.source import Source, SourceCase
 from datasets.sources.volume_case import volume_case
 from utils.errors import UserError
 
+GENERIC = "generic"
 _NIFTI = (".nii", ".nii.gz")
 _WHITE = 255
 _EXPECTS = (
@@ -34,7 +35,8 @@ _EXPECTS = (
     "in folders such as images/ and masks/, or imagesTr/ and labelsTr/, under equal names, or in "
     "one folder as NAME and NAME_mask, mask_NAME, NAME_seg or NAME_gt; lungs/ or NAME_lung is used",
     "or wherever patterns say, such as '{patient}/ct_{slice}.png' and '{patient}/gt_{slice}.png'",
-    "a patient is what stands before the number of the slice, p07_z012, where no pattern says more",
+    "a patient is what stands before the number of the slice, p07_z012, or a name with a number, "
+    "patient8_IM00081, where no pattern says more; else every file counts as a patient",
 )
 
 
@@ -78,7 +80,7 @@ def generic_source(options: GenericOptions | None = None, tree: FileTree | None 
     classes = sorted(set((options.labels or {1: 1}).values()) - {0})
     names = {1: "lesion"} if classes == [1] else {value: f"class {value}" for value in classes}
     return Source(
-        facts=SourceFacts("generic", "Files of your own", "as agreed with who they are from", ""),
+        facts=SourceFacts(GENERIC, "Files of your own", "as agreed with who they are from", ""),
         homepage="",
         size="",
         expects=_EXPECTS,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
-from datasets.manifest import patient_of_stem
+from datasets.slice_names import patient_of_case, patient_of_stem, place_of_stem
 from datasets.sources.file_tree import FoundFile
 from datasets.sources.pairs import AFFIXES, files_by_key, match, pair_by_stem, strip_affixes
 from datasets.sources.patterns import PathPattern, split_of
@@ -25,7 +25,6 @@ _ROLES = {folder: role for role, folders in _FOLDERS.items() for folder in folde
 _LUNG_AFFIXES = ("lung_", "lungs_", "lungmask_", "_lung", "_lungs", "_lungmask", "_lung_mask")
 _MASK_AFFIXES = [affix for affix in AFFIXES if _ROLES.get(affix.strip("_-")) != "image"]
 _ALL_AFFIXES = (*_LUNG_AFFIXES, *AFFIXES, "_0000")  # nnU-Net's first channel
-_SLICE = re.compile(r"(?P<case>.+)[_-](?:z|s|slice[_-]?)(?P<slice>\d+)", re.IGNORECASE)
 
 
 class FoundPair(NamedTuple):
@@ -169,9 +168,9 @@ def _name(
     stem = _bare_stem(image)
     splits = [split for folder in home if (split := split_of(folder))]
     split = splits[-1] if splits else None
-    found = _SLICE.fullmatch(stem) if image.suffix in IMAGE_SUFFIXES else None
-    case, index = (found["case"], int(found["slice"])) if found else (stem, None)
-    return FoundPair(case, case, index, split, image, mask, lung, home)
+    place = place_of_stem(stem) if image.suffix in IMAGE_SUFFIXES else None
+    case, index = place or (stem, None)
+    return FoundPair(case, patient_of_case(case), index, split, image, mask, lung, home)
 
 
 def _tell_apart(pairs: Sequence[FoundPair]) -> list[FoundPair]:

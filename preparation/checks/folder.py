@@ -16,6 +16,7 @@ from preparation.checks.files import (
     report_slice,
 )
 from preparation.checks.leaks import Leaks, PlacedSlice, find_leaks_by_look
+from preparation.checks.lone_slices import explain_lone_slices
 from preparation.checks.misplaced import explain_misfits
 from preparation.checks.records import check_manifest, check_split_list, read_patients
 from utils.errors import UserError
@@ -89,6 +90,10 @@ def inspect_folder(
     check_manifest(root, splits, check.problems)
     if not (root / "manifest.csv").is_file():
         check.notes.append(f"{root}: no manifest.csv, so patients are told by the file names")
+    if lone := explain_lone_slices(
+        [item.name for item in placed], [item.patient for item in placed]
+    ):
+        check.notes.append(f"{root}: {lone}")
     check_split_list(root, splits, patients, check.problems)
     check.problems.extend(explain_misfits(root, placed, thumbnails))
     pictures = [item.image for item in thumbnails]

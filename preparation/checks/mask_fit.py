@@ -59,7 +59,7 @@ class Misfit(NamedTuple):
                 f"{self.kind}{who} lie {stored:.0%} inside the lungs as stored and {right:.0%} "
                 f"when {self.position.words}".replace("%", " %")
             )
-        better = f"{self.ratio:.1f} times as well as" if self.ratio < 100 else "far better than"
+        better = f"{self.ratio:.1f} times as well" if self.ratio < 100 else "far better than"
         return (
             f"{self.kind}{who} fit the images {better} they do as stored when {self.position.words}"
         )

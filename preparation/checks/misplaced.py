@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets.manifest import patient_of_stem
+from datasets.slice_names import patient_of_stem
 from preparation.checks.leaks import PlacedSlice
 from preparation.checks.mask_fit import LUNGS
 from preparation.checks.mask_review import MaskReview, SliceThumbnails

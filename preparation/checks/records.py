@@ -8,12 +8,12 @@ from typing import NamedTuple
 from datasets.data_folder import UNLABELLED
 from datasets.manifest import (
     ManifestEntry,
-    patient_of_stem,
     read_manifest,
     read_manifest_rows,
     slice_key,
     unlisted_slices,
 )
+from datasets.slice_names import patient_of_stem
 from preparation.checks.files import SplitFiles
 from utils.errors import UserError
 

@@ -14,8 +14,10 @@ from datasets.data_folder import (
     FolderSummary,
 )
 from datasets.sources.file_tree import FileTree
+from datasets.sources.generic import GENERIC
 from datasets.sources.source import CaseSlice, Source
 from preparation.checks.leaks import PlacedSlice, find_leaks, refuse_leaks
+from preparation.checks.lone_slices import explain_lone_slices
 from preparation.checks.mask_review import thumbnails_of
 from preparation.checks.near_duplicates import find_near_duplicates, make_thumbnail
 from preparation.conversion.cases import (
@@ -171,7 +173,7 @@ class _Conversion:
         self._drop({empty[index] for index in order[num_kept:]})
 
     def group_patients(self) -> tuple[dict[str, str], list[str]]:
-        """The group of every patient with labels, and a note on those who share slices."""
+        """The group of every patient with labels, and notes on who is told apart from whom."""
         labelled = [item for item in self.writer.written if item.lesion_px is not None]
         patients = [item.patient for item in labelled]
         if labelled:
@@ -179,7 +181,12 @@ class _Conversion:
             self._pairs = find_near_duplicates(thumbnails, patients)
         tied = {(patients[i], patients[j]): (i, j) for i, j in reversed(self._pairs)}
         groups = join_patients(patients, tied)
-        return groups, describe_groups(groups, tied, labelled)
+        notes = describe_groups(groups, tied, labelled)
+        own_files = [item for item in labelled if item.source == GENERIC]
+        lone = explain_lone_slices(
+            [item.name for item in own_files], [item.patient for item in own_files]
+        )
+        return groups, [lone, *notes] if lone else notes
 
     def own_splits(self) -> dict[str, str]:
         """The source's own split of every slice that has one."""

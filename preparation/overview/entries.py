@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datasets.card import DataCard
-from datasets.manifest import SPLITS, patient_of_stem, read_manifest_rows, slice_key
+from datasets.manifest import SPLITS, read_manifest_rows, slice_key
 from datasets.pairing import SliceFiles, find_slices, images_by_stem
+from datasets.slice_names import patient_of_stem
 from utils.errors import UserError
 
 UNKNOWN_SOURCE = "unknown"

@@ -7,10 +7,10 @@ import pytest
 from datasets.manifest import (
     SPLITS,
     ManifestEntry,
-    patient_of_stem,
     read_manifest,
     slice_key,
 )
+from datasets.slice_names import patient_of_stem
 from utils.errors import UserError
 
 
