@@ -10,8 +10,28 @@ from preparation.checks.near_duplicates import THUMBNAIL_SIDE
 from preparation.checks.positions import POSITIONS, Position
 
 _LEVELS = 8  # of grey, and of smoothed grey
+_COLUMNS_OF_BINS = np.arange(256) * _LEVELS // 256  # by the value of a px
+_ROWS_OF_BINS = _COLUMNS_OF_BINS * _LEVELS
 _SURROUNDINGS = 4.0  # standard deviation of the smoothing, px of a thumbnail
 _LEAST_LUNG_PX = 20  # of a thumbnail; smaller dark pieces are bowel, airways or noise
+
+
+class ImageSurvey(NamedTuple):
+    """What the thumbnails of the images of a scan hold.
+
+    Attributes:
+        px: (n, bins) px by grey level and surroundings.
+        levels: (n, 64, 64) the bin of every px.
+        lungs: (n, 64, 64) uint8, 1 within the outline of the lungs.
+    """
+
+    px: np.ndarray
+    levels: np.ndarray
+    lungs: np.ndarray
+
+    def some(self, places: Sequence[int]) -> "ImageSurvey":
+        """Of some of the slices."""
+        return ImageSurvey(*(part[places] for part in self))
 
 
 class MaskCounts(NamedTuple):
@@ -39,24 +59,31 @@ def make_mask_thumbnail(mask: np.ndarray) -> np.ndarray:
         (64, 64) uint8, 255 where all px are set.
     """
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    is_set = (mask != 0).astype(np.uint8) * 255
+    stored = mask.view(np.uint8) if mask.dtype == bool else mask
+    is_set = cv2.compare(np.ascontiguousarray(stored), 0, cv2.CMP_NE)
     return cv2.resize(is_set, side, interpolation=cv2.INTER_AREA)
 
 
-def count_mask(
-    images: Sequence[np.ndarray], masks: Sequence[np.ndarray], *, is_square: bool
-) -> MaskCounts:
-    """Count a scan.
+def survey_images(images: Sequence[np.ndarray]) -> ImageSurvey:
+    """Look at the images of a scan.
 
     Args:
         images: Thumbnails by make_thumbnail, in the order of the slices.
-        masks: Thumbnails by make_mask_thumbnail, of the same slices.
+    """
+    levels = np.stack([_bins(image) for image in images])
+    px = np.stack([np.bincount(level.ravel(), minlength=_LEVELS**2) for level in levels])
+    return ImageSurvey(px, levels, np.stack([outline_lungs(image) for image in images]))
+
+
+def count_mask(images: ImageSurvey, masks: Sequence[np.ndarray], *, is_square: bool) -> MaskCounts:
+    """Count the masks of a scan.
+
+    Args:
+        images: Of the same slices.
+        masks: Thumbnails by make_mask_thumbnail.
         is_square: Whether the images have equal sides.
     """
-    num, bins = len(images), _LEVELS**2
-    levels = np.stack([_bins(image) for image in images])
-    px = np.stack([np.bincount(level.ravel(), minlength=bins) for level in levels])
-    lungs = np.stack([outline_lungs(image) for image in images])
+    num, bins = images.px.shape
     stack = np.stack(masks)
     places = np.nonzero(stack)
     weights = stack[places] / 255.0
@@ -66,11 +93,11 @@ def count_mask(
         if position.exchanges_sides and not is_square:
             continue
         slices, rows, columns = _moved(places, position, num)
-        here = slices * bins + levels[slices, rows, columns]
+        here = slices * bins + images.levels[slices, rows, columns]
         found[:, index] = np.bincount(here, weights, num * bins).reshape(num, bins)
-        in_lungs = weights * lungs[slices, rows, columns]
+        in_lungs = weights * images.lungs[slices, rows, columns]
         inside[:, index] = np.bincount(slices, in_lungs, num)
-    return MaskCounts(px, found, inside)
+    return MaskCounts(images.px, found, inside)
 
 
 def outline_lungs(image: np.ndarray) -> np.ndarray:
@@ -95,8 +122,7 @@ def outline_lungs(image: np.ndarray) -> np.ndarray:
 def _bins(image: np.ndarray) -> np.ndarray:
     """(64, 64) the number of grey level and surroundings of every px."""
     smooth = cv2.GaussianBlur(image, (0, 0), _SURROUNDINGS)
-    width = 256 // _LEVELS
-    return (image // width).astype(np.int64) * _LEVELS + smooth // width
+    return _ROWS_OF_BINS[image] + _COLUMNS_OF_BINS[smooth]
 
 
 def _moved(places: tuple[np.ndarray, ...], position: Position, num: int) -> tuple[np.ndarray, ...]:

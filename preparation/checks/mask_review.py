@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from preparation.checks.mask_counts import MaskCounts, count_mask, make_mask_thumbnail
+from preparation.checks.mask_counts import (
+    MaskCounts,
+    count_mask,
+    make_mask_thumbnail,
+    survey_images,
+)
 from preparation.checks.mask_fit import LESIONS, LUNGS, Misfit, find_misfits
 
 
@@ -51,15 +56,16 @@ class MaskReview:
             slices: In their order.
         """
         is_square = all(item.is_square for item in slices)
-        for kind, masks in (
-            (LESIONS, [item.lesion for item in slices]),
-            (LUNGS, [item.lung for item in slices]),
-        ):
+        kinds = ((LESIONS, [i.lesion for i in slices]), (LUNGS, [i.lung for i in slices]))
+        if all(mask is None for _, masks in kinds for mask in masks):
+            return
+        images = survey_images([item.image for item in slices])
+        for kind, masks in kinds:
             drawn = [place for place, mask in enumerate(masks) if mask is not None]
             if drawn:
-                images = [slices[place].image for place in drawn]
-                own = [masks[place] for place in drawn]
-                self._scans[kind][patient].append(count_mask(images, own, is_square=is_square))
+                own = images if len(drawn) == len(slices) else images.some(drawn)
+                counts = count_mask(own, [masks[place] for place in drawn], is_square=is_square)
+                self._scans[kind][patient].append(counts)
 
     def misfits(self) -> list[Misfit]:
         """The masks that lie wrong, lesions first."""
