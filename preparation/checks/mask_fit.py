@@ -59,9 +59,11 @@ class Misfit(NamedTuple):
                 f"{self.kind}{who} lie {stored:.0%} inside the lungs as stored and {right:.0%} "
                 f"when {self.position.words}".replace("%", " %")
             )
-        better = f"{self.ratio:.1f} times as well" if self.ratio < 100 else "far better than"
+        better = "far better" if self.ratio > 100 else f"{self.ratio:.1f} times as well"
+        than = "than" if self.ratio > 100 else "as"
         return (
-            f"{self.kind}{who} fit the images {better} they do as stored when {self.position.words}"
+            f"{self.kind}{who} fit the images {better} when {self.position.words} {than} they do "
+            "as stored"
         )
 
 
