@@ -17,6 +17,7 @@ from preparation.checks.files import (
 )
 from preparation.checks.leaks import Leaks, PlacedSlice, find_leaks_by_look
 from preparation.checks.lone_slices import explain_lone_slices
+from preparation.checks.mask_review import SliceThumbnails
 from preparation.checks.misplaced import explain_misfits
 from preparation.checks.records import check_manifest, check_split_list, read_patients
 from utils.errors import UserError
@@ -90,15 +91,8 @@ def inspect_folder(
     check_manifest(root, splits, check.problems)
     if not (root / "manifest.csv").is_file():
         check.notes.append(f"{root}: no manifest.csv, so patients are told by the file names")
-    if lone := explain_lone_slices(
-        [item.name for item in placed], [item.patient for item in placed]
-    ):
-        check.notes.append(f"{root}: {lone}")
     check_split_list(root, splits, patients, check.problems)
-    check.problems.extend(explain_misfits(root, placed, thumbnails))
-    pictures = [item.image for item in thumbnails]
-    leaks = find_leaks_by_look(placed, pictures) if placed else Leaks({}, ())
-    (check.notes if allow_leak else check.problems).extend(_leak_lines(root, leaks))
+    _compare_slices(root, placed, thumbnails, check, allow_leak)
     return check
 
 
@@ -130,6 +124,22 @@ def _sum_up(
         check.notes.append(
             f"{split.folder}: {outside / lesion:.1%} of the lesion px lie outside of the lung masks"
         )
+
+
+def _compare_slices(
+    root: Path,
+    placed: Sequence[PlacedSlice],
+    thumbnails: Sequence[SliceThumbnails],
+    check: FolderCheck,
+    allow_leak: bool,
+) -> None:
+    """Say who cannot be told apart, which masks lie wrong, and what stands in two splits."""
+    lone = explain_lone_slices([i.name for i in placed], [i.patient for i in placed])
+    check.notes.extend([f"{root}: {lone}"] if lone else [])
+    check.problems.extend(explain_misfits(root, placed, thumbnails))
+    pictures = [item.image for item in thumbnails]
+    leaks = find_leaks_by_look(placed, pictures) if placed else Leaks({}, ())
+    (check.notes if allow_leak else check.problems).extend(_leak_lines(root, leaks))
 
 
 def _leak_lines(root: Path, leaks: Leaks) -> list[str]:

@@ -62,10 +62,9 @@ def convert(
         progress: Wraps the list of cases, such as `tqdm.tqdm`.
 
     Raises:
-        UserError: An option makes no sense, a file is unfit (unless options.keep_going), nothing
-            is left to write, masks lie wrong on their images (unless options.keep_going or
-            options.mask_orientation), the splits leak (unless options.allow_leak), or the disk is
-            full.
+        UserError: An option makes no sense, a file is unfit or masks lie wrong on their images
+            (unless options.keep_going), nothing is left to write, the splits leak (unless
+            options.allow_leak), or the disk is full.
     """
     options.check()
     cases = find_cases(sources)
@@ -81,8 +80,7 @@ def convert(
         conversion.thin_out_empty()
         if not conversion.writer.written:
             raise UserError(_nothing_left(cases, failures))
-        groups, notes = conversion.group_patients()
-        written = conversion.writer.written
+        (groups, notes), written = conversion.group_patients(), conversion.writer.written
         if options.folds is None:
             splits = assign_splits(written, groups, conversion.own_splits(), options)
             notes += conversion.check_leaks(out, splits)
@@ -94,8 +92,8 @@ def convert(
             described = partial / "fold0"  # all folds hold the same slices
         if described and options.describe:
             describe_folder(described, partial)
-    notes = [*card_notes(definitions), *mask_notes, *notes]
-    return summary._replace(failures=tuple(failures), notes=tuple(notes))
+    notes = (*card_notes(definitions), *mask_notes, *notes)
+    return summary._replace(failures=tuple(failures), notes=notes)
 
 
 class _Conversion:
