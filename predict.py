@@ -84,14 +84,16 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         "--intensity",
         choices=INTENSITIES,
         default=AUTO,
-        help="what NIfTI files store (default: told by their range); DICOM is in HU",
+        help="what scans store (default: told by their values; DICOM is in HU); arbitrary values "
+        "go through --window as they are",
     )
     parser.add_argument(
         "--window",
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="of volumes in HU (default: that of the training data, as the checkpoint has it)",
+        help="of volumes in HU or of arbitrary values (default: that of the training data, as the "
+        "checkpoint has it)",
     )
     parser.add_argument(
         "--lung",

@@ -11,11 +11,11 @@ import numpy as np
 from datasets.intensity import IntensityRule
 from datasets.sources.file_tree import FoundFile
 from datasets.sources.source import CaseSlice, SourceCase
+from datasets.units import find_misfit, sample_values
 from datasets.volumes.nifti import open_nifti
 from datasets.volumes.volume import Volume
 from utils.errors import UserError
 
-_NUM_SAMPLED = 16
 # A corner that two headers put further apart than this, in sides of the smallest voxel, is not the
 # same corner; float32 quaternions and sforms round to far less.
 _SAME_PLACE = 0.1
@@ -169,15 +169,13 @@ class _VolumeCase:
 
     def _check_values(self, scan: Volume) -> None:
         """Refuse a scan whose values are not of the rule's unit, such as grey levels for HU."""
-        sampled = np.unique(np.linspace(0, len(scan) - 1, _NUM_SAMPLED).astype(int))
-        slices = (scan.read_slice(int(index)) for index in sampled)
-        ranges = [(values.min(), values.max()) for values in slices]
-        low, high = (float(limit) for limit in (np.min(ranges), np.max(ranges)))
-        problem = _misfit(self.rule.unit, low, high)
+        values = sample_values(scan)
+        problem = find_misfit(values, self.rule.unit)
         if problem:
             raise UserError(
-                f"{self.image}: its values, {low:g} to {high:g}, {problem}; take the scan as it "
-                "was published, or convert it under the unit that it is in"
+                f"{self.image}: its values, {values.low:g} to {values.high:g}, {problem}; take the "
+                "scan as it was published, or convert it under the unit that it is in by "
+                "prepare.py generic --intensity"
             )
 
 
@@ -207,16 +205,3 @@ def _corners(volume: Volume) -> np.ndarray:
     ends = [(0, length - 1) for length in volume.stored.shape]
     affine = volume.view.affine
     return np.array(list(itertools.product(*ends))) @ affine[:3, :3].T + affine[:3, 3]
-
-
-def _misfit(unit: str, low: float, high: float) -> str:
-    """Why values of this range are not of a unit; '' where they may be."""
-    if unit == "HU" and low >= 0:
-        return "hold no air and so are no Hounsfield units"
-    if unit == "0-255" and (low < -1 or high > 256):
-        return "are no grey levels of 0 to 255"
-    if unit == "0-255" and high <= 1:
-        return "are black, being 0 to 1 rather than 0 to 255"
-    if unit == "0-1" and (low < -0.5 or high > 1.5):
-        return "do not lie in 0 to 1"
-    return ""

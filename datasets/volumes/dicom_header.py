@@ -1,5 +1,6 @@
 """What the header of a DICOM file says of a slice, and whether the slice can be used."""
 
+import re
 import struct
 import warnings
 import zlib
@@ -24,10 +25,14 @@ DICOM_ERRORS = (
 
 _PREAMBLE, _MAGIC = 128, b"DICM"
 _MODALITIES = ("CT", "OT")  # OT: CT as some teaching collections export it
+# Of RescaleType, in capitals, letters and digits alone; US is unspecified, and CT is in HU
+# where nothing is said. Source: DICOM PS3.3, C.11.1.1.2 and C.8.2.1.1.4.
+_HOUNSFIELD = ("", "HU", "US", "HOUNSFIELD", "HOUNSFIELDUNIT", "HOUNSFIELDUNITS")
 _TAGS = [
     "Columns", "ImageOrientationPatient", "ImagePositionPatient", "ImageType",
     "Modality", "NumberOfFrames", "PatientID", "PhotometricInterpretation",
-    "PixelSpacing", "RescaleIntercept", "RescaleSlope", "Rows", "SOPClassUID", "SamplesPerPixel",
+    "PixelSpacing", "RescaleIntercept", "RescaleSlope", "RescaleType", "Rows", "SOPClassUID",
+    "SamplesPerPixel",
     "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "SliceThickness",
     "SpacingBetweenSlices",
 ]  # fmt: skip
@@ -137,6 +142,8 @@ def _find_problem(dataset: Dataset, axes: np.ndarray) -> str | None:
     colours = dataset.get("SamplesPerPixel", 1), dataset.get("PhotometricInterpretation")
     if colours != (1, "MONOCHROME2"):
         return f"is {colours[1]}, not MONOCHROME2 as CT is; export the original series"
+    if unit := _other_unit(dataset):
+        return f"has the RescaleType {unit}, which is no Hounsfield units; leave its series out"
     for keyword, count in (
         ("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2),
         ("RescaleSlope", 1), ("RescaleIntercept", 1),
@@ -149,6 +156,12 @@ def _find_problem(dataset: Dataset, axes: np.ndarray) -> str | None:
     if abs(axes @ axes.T - np.eye(2)).max() > 1e-3:
         return f"has an ImageOrientationPatient of no right angle {axes.ravel().tolist()}"
     return _lack_of_decoder(dataset.file_meta.get("TransferSyntaxUID", UID("")))
+
+
+def _other_unit(dataset: Dataset) -> str:
+    """What values are that are no HU, such as MGML of an iodine map; '' where they may be HU."""
+    unit = str(dataset.get("RescaleType") or "").strip(" \0")
+    return "" if re.sub(r"[^A-Z0-9]", "", unit.upper()) in _HOUNSFIELD else unit
 
 
 @lru_cache

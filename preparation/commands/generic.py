@@ -6,6 +6,7 @@ from pathlib import Path
 from datasets.intensity import GREY_LEVELS, LUNG_WINDOW, UNIT_RANGE, IntensityRule
 from datasets.sources.file_tree import FileTree
 from datasets.sources.generic import GenericOptions, generic_source
+from datasets.units import ARBITRARY
 from preparation.commands.convert import add_conversion_arguments, make_data_folder
 from preparation.conversion.convert import convert
 from utils.errors import UserError
@@ -32,8 +33,9 @@ def add_generic(commands: argparse._SubParsersAction) -> None:
         )
     parser.add_argument(
         "--intensity",
-        choices=tuple(_RULES),
-        help="what the values of volumes are (default HU; images are grey levels as they are)",
+        choices=(*_RULES, ARBITRARY),
+        help="what the values of volumes are (default HU; images are grey levels as they are); "
+        "arbitrary ones need --window",
     )
     parser.add_argument(
         "--window",
@@ -71,6 +73,11 @@ def read_generic_options(arguments: argparse.Namespace) -> GenericOptions:
         UserError: A window or a label map makes no sense.
     """
     rule = _RULES.get(arguments.intensity)
+    if arguments.intensity == ARBITRARY and not arguments.window:
+        raise UserError(
+            f"--intensity {ARBITRARY}: needs --window LOW HIGH, the values that become black and "
+            "white"
+        )
     if arguments.window:
         low, high = arguments.window
         if not low < high:

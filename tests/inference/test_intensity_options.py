@@ -5,7 +5,7 @@ import pytest
 
 from datasets.intensity import LUNG_WINDOW, IntensityRule
 from datasets.volumes import Volume
-from inference.intensity_options import IntensityOptions, describe_rule, recognise_unit
+from inference.intensity_options import IntensityOptions, describe_rule
 from utils.errors import UserError
 
 RAS = np.eye(4)
@@ -19,42 +19,6 @@ def ramp(low: float, high: float, dtype: type = np.float32, num_slices: int = 40
     """Values from low to high in every slice."""
     values = np.linspace(low, high, 36).reshape(6, 6, 1).repeat(num_slices, 2)
     return volume(values.astype(dtype))
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "dtype", "unit"),
-    [
-        (0, 1, np.float32, "0-1"),
-        (0.1, 0.9, np.float64, "0-1"),
-        (0, 1, np.uint8, "0-1"),
-        (0, 255, np.uint8, "0-255"),
-        (3, 180.5, np.float32, "0-255"),
-        (0, 0, np.int16, "0-255"),
-        (1, 1, np.float32, "0-255"),
-        (-1000, 400, np.int16, "HU"),
-        (-1, 1, np.float32, "HU"),
-        (0, 256, np.int16, "HU"),
-    ],
-)
-def test_the_unit_is_told_by_the_range(low: float, high: float, dtype: type, unit: str) -> None:
-    assert recognise_unit(ramp(low, high, dtype)) == unit
-
-
-def test_the_unit_is_that_of_the_values_after_the_slope() -> None:
-    assert recognise_unit(volume(ramp(0, 255).stored, slope=1 / 255)) == "0-1"
-
-
-def test_some_slices_of_a_long_scan_are_enough() -> None:
-    scan = ramp(0, 255, num_slices=600)
-    scan.stored[..., 300:] = -1000  # the legs, say
-    assert recognise_unit(scan) == "HU"
-
-
-def test_a_value_that_is_not_finite_is_refused() -> None:
-    scan = ramp(0, 1)
-    scan.stored[0, 0, 0] = np.nan
-    with pytest.raises(UserError, match=r"scan\.nii: slice 0 holds NaN"):
-        recognise_unit(scan)
 
 
 def test_hounsfield_units_go_through_the_rule_of_the_training_data() -> None:
@@ -73,13 +37,51 @@ def test_grey_levels_stay_what_they_are() -> None:
     assert describe_rule(rule) == "grey levels 0-1"
 
 
-def test_dicom_is_in_hounsfield_units_and_a_given_unit_is_not_questioned() -> None:
+@pytest.mark.parametrize(
+    ("unit", "values"),
+    [("0-255", ramp(-1000, 400)), ("0-1", ramp(0, 255)), ("HU", ramp(0, 1)), ("HU", ramp(0, 3000))],
+)
+def test_a_given_unit_counts_with_a_warning_where_the_values_are_not_of_it(
+    unit: str, values: Volume, capsys: pytest.CaptureFixture
+) -> None:
+    assert IntensityOptions(LUNG_WINDOW, unit=unit).rule_for(values, is_dicom=False).unit == unit
+    line = capsys.readouterr().err
+    assert line.startswith("warning: scan.nii: its values, ")
+    assert line.endswith(f"; taken as {unit} all the same\n")
+
+
+@pytest.mark.parametrize("is_dicom", [False, True])
+@pytest.mark.parametrize("values", [ramp(-1, 1), ramp(-160, 240), ramp(0, 4095), ramp(-50, 300)])
+def test_values_of_no_unit_are_refused(values: Volume, is_dicom: bool) -> None:
+    with pytest.raises(UserError, match=r"scan\.nii: its values, .* --intensity arbitrary"):
+        IntensityOptions(LUNG_WINDOW).rule_for(values, is_dicom=is_dicom)
+
+
+def test_dicom_is_in_hounsfield_units_unless_its_values_are_of_the_given_unit() -> None:
     grey = IntensityOptions(LUNG_WINDOW, unit="0-255")
-    assert grey.rule_for(ramp(0, 255), is_dicom=True) == LUNG_WINDOW
-    assert grey.rule_for(ramp(-1000, 400), is_dicom=False).unit == "0-255"
-    assert (
-        IntensityOptions(LUNG_WINDOW, unit="HU").rule_for(ramp(0, 1), is_dicom=False) == LUNG_WINDOW
-    )
+    assert grey.rule_for(ramp(-1000, 400), is_dicom=True) == LUNG_WINDOW
+    assert grey.rule_for(ramp(0, 255), is_dicom=True).unit == "0-255"
+
+
+@pytest.mark.parametrize("is_dicom", [False, True])
+@pytest.mark.parametrize("window", [None, (-1250, 250)])
+def test_hu_without_their_offset_are_refused_with_the_window_that_they_need(
+    is_dicom: bool, window: tuple[float, float] | None
+) -> None:
+    values = ramp(0, 3000)
+    with pytest.raises(UserError, match=r"lost: .* --intensity arbitrary --window -226 1274$"):
+        IntensityOptions(LUNG_WINDOW, window=window).rule_for(values, is_dicom=is_dicom)
+    told = IntensityOptions(LUNG_WINDOW, unit="arbitrary", window=(-226, 1274))
+    assert told.check_window() is None
+    rule = told.rule_for(values, is_dicom=is_dicom)
+    assert describe_rule(rule) == "values -226 to 1274"
+    stored = np.array([[24, 1024]], np.float32)
+    np.testing.assert_array_equal(rule.apply(stored), LUNG_WINDOW.apply(stored - 1024))
+
+
+def test_arbitrary_values_need_a_window() -> None:
+    with pytest.raises(UserError, match="--intensity arbitrary: needs --window LOW HIGH"):
+        IntensityOptions(LUNG_WINDOW, unit="arbitrary").check_window()
 
 
 @pytest.mark.parametrize("trained", [None, IntensityRule("arbitrary", 0, 4000)])

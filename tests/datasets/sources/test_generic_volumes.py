@@ -8,9 +8,10 @@ from generic_cases import cases_of, refusal, write_pair
 from image_files import grey, write, zip_folder
 from nifti_files import labels, scan, stacked, write_nifti
 
-from datasets.intensity import LUNG_WINDOW, UNIT_RANGE
+from datasets.intensity import LUNG_WINDOW, UNIT_RANGE, IntensityRule
 from datasets.sources.file_tree import FileTree
 from datasets.sources.generic import GenericOptions, generic_source
+from utils.errors import UserError
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -64,6 +65,20 @@ def test_volumes_by_pattern_with_rule_classes_and_lung(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stacked(slices, "lung"), labels(1, 2, seed=2) > 0)
     assert source.intensity is None
     assert source.labels == {1: "class 1", 2: "consolidation"}
+
+
+def test_hu_without_their_offset_go_through_a_window_of_arbitrary_values(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "images/a.nii.gz", scan() + 1224)
+    write_nifti(tmp_path / "masks/a.nii.gz", labels(1))
+    (refused,) = generic_source().find_cases(FileTree(tmp_path))
+    with pytest.raises(UserError, match=r"a\.nii\.gz: its values, .* hold no air"):
+        list(refused.read(8))
+    options = GenericOptions(rule=IntensityRule("arbitrary", -26, 1474))
+    source = generic_source(options, FileTree(tmp_path))
+    (case,) = source.find_cases(FileTree(tmp_path))
+    images = stacked(list(case.read(8)), "image")
+    np.testing.assert_array_equal(images, LUNG_WINDOW.apply(scan()))
+    assert source.intensity is None
 
 
 def test_previews_beside_volumes_do_no_harm(tmp_path: Path) -> None:

@@ -50,12 +50,14 @@ def test_a_value_outside_the_label_map_is_refused(value: float, tmp_path: Path) 
         (GREY_LEVELS, -1024, 300, "are no grey levels of 0 to 255"),
         (GREY_LEVELS, 0, 4095, "are no grey levels of 0 to 255"),
         (GREY_LEVELS, 0, 1, "are black, being 0 to 1 rather than 0 to 255"),
+        (GREY_LEVELS, 0, 20, "are all but black as grey levels of 0-255"),
         (UNIT_RANGE, 0, 255, "do not lie in 0 to 1"),
         (UNIT_RANGE, -1000, 1, "do not lie in 0 to 1"),
+        (UNIT_RANGE, -0.5, 0.5, "do not lie in 0 to 1"),
     ],
 )
 def test_values_of_another_unit_are_refused(
-    rule: IntensityRule, low: int, high: int, reason: str, tmp_path: Path
+    rule: IntensityRule, low: float, high: float, reason: str, tmp_path: Path
 ) -> None:
     values = np.linspace(low, high, np.prod(SHAPE)).reshape(SHAPE).astype(np.float32)
     image = write_nifti(tmp_path / "a.nii", values)

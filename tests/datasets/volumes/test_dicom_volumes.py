@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import AXIAL, CORONAL, SAGITTAL, write_series
+from dicom_files import AXIAL, CORONAL, SAGITTAL, at, write_series
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
@@ -229,3 +229,13 @@ def test_no_series_is_decoded_by_finding_it(tmp_path: Path) -> None:
 
     write_series(tmp_path, hounsfield(), change=drop_pixels)
     assert find_one(tmp_path).problem is None
+
+
+@pytest.mark.parametrize("unit", [None, "", "HU", "hu ", "[HU]", "US", "Hounsfield Units"])
+def test_a_series_is_in_hounsfield_units_where_its_rescale_type_says_nothing_else(
+    tmp_path: Path, unit: str | None
+) -> None:
+    write_series(tmp_path, np.full((3, 4, 5), -700), change=at(-1, RescaleType=unit))
+    (series,) = find_series(tmp_path)
+    with open_series(series) as volume:
+        assert np.unique(volume.read_slice(1)).tolist() == [-700]
