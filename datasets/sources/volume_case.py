@@ -12,6 +12,7 @@ from datasets.intensity import IntensityRule
 from datasets.sources.file_tree import FoundFile
 from datasets.sources.source import CaseSlice, SourceCase
 from datasets.units import find_misfit, sample_values
+from datasets.volumes.geometry import check_geometry, describe_placeless
 from datasets.volumes.nifti import open_nifti
 from datasets.volumes.volume import Volume
 from utils.errors import UserError
@@ -96,10 +97,11 @@ class _VolumeCase:
         self.rule, self.labels = rule, dict(labels)
         self.copy_geometry, self.mend = copy_geometry, mend
         self._spacing: tuple[float, ...] | None = None
+        self._is_spacing_known = False
 
-    def find_spacing(self) -> tuple[float, ...]:
-        """Height and width of a px and distance of slices, mm."""
-        if self._spacing is None:
+    def find_spacing(self) -> tuple[float, ...] | None:
+        """Height and width of a px and distance of slices, mm; None where the header has none."""
+        if not self._is_spacing_known:
             with open_found(self.image) as volume:
                 self._keep_spacing(volume)
         return self._spacing
@@ -111,6 +113,9 @@ class _VolumeCase:
             self._keep_spacing(image)
             world = np.eye(4) if self.mend is None else self.mend(image.view.affine)
             scan = _look_at(image, world @ image.view.affine, self.image)
+            check_geometry(scan)
+            if warning := describe_placeless(scan):
+                print(f"warning: {warning}", file=sys.stderr)
             label = self._open_beside(stack, self.mask, image, world)
             lung = self._open_beside(stack, self.lung, image, world)
             self._check_values(scan)
@@ -124,7 +129,8 @@ class _VolumeCase:
 
     def _keep_spacing(self, volume: Volume) -> None:
         distance, height, width = volume.spacing
-        self._spacing = (height, width, distance)
+        self._spacing = (height, width, distance) if volume.has_place else None
+        self._is_spacing_known = True
 
     def _open_beside(
         self, stack: ExitStack, file: FoundFile | None, image: Volume, world: np.ndarray
@@ -182,7 +188,8 @@ class _VolumeCase:
 def _look_at(volume: Volume, affine: np.ndarray, file: FoundFile) -> Volume:
     """The same storage seen by another affine, called as the user knows the file."""
     path = Path(str(file))
-    return Volume(volume.name, path, volume.stored, affine, volume.slope, volume.intercept)
+    values = volume.stored, affine, volume.slope, volume.intercept
+    return Volume(volume.name, path, *values, has_place=volume.has_place)
 
 
 def _size(volume: Volume) -> str:

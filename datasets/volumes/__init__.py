@@ -2,6 +2,7 @@
 
 from datasets.volumes.dicom import DicomVolume, open_series
 from datasets.volumes.dicom_series import DicomSeries, find_series
+from datasets.volumes.geometry import check_geometry, describe_placeless
 from datasets.volumes.nifti import NiftiVolume, nifti_stem, open_nifti
 from datasets.volumes.nifti_writer import write_nifti
 from datasets.volumes.scratch import release_pages
@@ -13,6 +14,8 @@ __all__ = [
     "DicomVolume",
     "NiftiVolume",
     "Volume",
+    "check_geometry",
+    "describe_placeless",
     "find_series",
     "nifti_stem",
     "open_nifti",

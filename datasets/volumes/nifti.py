@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from datasets.volumes.geometry import has_place
 from datasets.volumes.nifti_header import GZIP_ERRORS, Header, NiftiFacts, damaged, read_facts
 from datasets.volumes.scratch import no_room, scratch_file
 from datasets.volumes.volume import Volume
@@ -27,8 +28,18 @@ class NiftiVolume(Volume):
     """
 
     def __init__(self, path: Path, stored: np.ndarray, facts: NiftiFacts) -> None:
-        super().__init__(nifti_stem(path), path, stored, facts.affine, facts.slope, facts.intercept)
-        self.header: Header = facts.header
+        header: Header = facts.header
+        is_coded = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
+        super().__init__(
+            nifti_stem(path),
+            path,
+            stored,
+            facts.affine,
+            facts.slope,
+            facts.intercept,
+            has_place=is_coded and has_place(facts.header.get_best_affine()),
+        )
+        self.header = header
 
 
 def nifti_stem(path: Path) -> str:

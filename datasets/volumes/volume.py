@@ -75,6 +75,7 @@ class Volume:
         stored: As given.
         axial: (slices, H, W) view of the stored values, before slope and intercept.
         view: How `axial` was made; gives a volume of the same storage the same look.
+        has_place: Whether its orientation and spacing are known; else they are mere assumptions.
 
     Args:
         name: See above.
@@ -83,6 +84,7 @@ class Volume:
         affine: As AxialView.
         slope: Factor on stored values.
         intercept: What is added to them.
+        has_place: See above.
     """
 
     def __init__(
@@ -93,9 +95,12 @@ class Volume:
         affine: np.ndarray,
         slope: float = 1.0,
         intercept: float = 0.0,
+        *,
+        has_place: bool = True,
     ) -> None:
         self.name, self.path, self.stored = name, path, stored
         self.slope, self.intercept = slope, intercept
+        self.has_place = has_place
         self.view = AxialView(affine, stored.shape)
         self.axial = self.view.of(stored)
 

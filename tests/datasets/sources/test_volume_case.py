@@ -206,6 +206,17 @@ def test_a_file_in_an_archive_is_read_and_leaves_nothing_behind(
     assert list(scratch.iterdir()) == []
 
 
+def test_a_scan_without_orientation_gets_a_warning_and_no_spacing(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    case = make_case(write_nifti(tmp_path / "a.nii", scan(), affine=np.eye(4)))
+    assert case.spacing() is None
+    assert len(read(case)) == SHAPE[0]
+    assert case.spacing() is None
+    line = f"warning: {tmp_path / 'a.nii'}: its header has no orientation"
+    assert capsys.readouterr().err.count(line) == 1
+
+
 def test_memory_holds_a_few_slices_whatever_the_volume(tmp_path: Path) -> None:
     values = np.full((120, 96, 96), -800, np.int16)
     image = write_nifti(tmp_path / "a.nii", values)

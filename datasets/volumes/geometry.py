@@ -1,0 +1,57 @@
+"""Whether what a header says of a scan's place in space can be believed."""
+
+import numpy as np
+
+from datasets.volumes.volume import Volume
+from utils.errors import UserError
+
+# A chest is about as wide as it is deep; what is narrower was stored along other axes.
+_MOST_ELONGATED = 8.0
+_SIDE_MM, _DISTANCE_MM = (0.02, 20.0), (0.02, 100.0)  # of a px, and from slice to slice
+_LONGEST_MM = 3000.0  # the range of a table is 2 m
+
+
+def has_place(affine: np.ndarray) -> bool:
+    """Whether an affine was measured, and is not what a tool writes that knows of none.
+
+    Args:
+        affine: (4, 4) from voxel indices to mm. Voxels of exactly 1 mm along the axes, the first of
+            them in the origin, are the identity in any of its orientations.
+    """
+    directions = np.abs(affine[:3, :3]).round(5)  # quaternions are rounded
+    is_unit = np.isin(directions, (0, 1)).all() and (directions.sum(0) == 1).all()
+    return not (is_unit and not affine[:3, 3].any())
+
+
+def check_geometry(volume: Volume) -> None:
+    """Refuse a scan whose header describes no CT.
+
+    Raises:
+        UserError: A px, a slice or the whole is far too small or too large, or the axial slices
+            are strips, as of a volume whose axes were exchanged.
+    """
+    distance, *sides = volume.spacing
+    height, width = (side * count for side, count in zip(sides, volume.shape[1:], strict=True))
+    voxel = f"voxels of {distance:.4g} x {sides[0]:.4g} x {sides[1]:.4g} mm"
+    fits = [_SIDE_MM[0] <= side <= _SIDE_MM[1] for side in sides]
+    extent = max(height, width, distance * len(volume))
+    if not (all(fits) and _DISTANCE_MM[0] <= distance <= _DISTANCE_MM[1] and extent <= _LONGEST_MM):
+        problem = f"{voxel}, {extent:.4g} mm long"
+    elif max(height, width) > _MOST_ELONGATED * min(height, width):
+        problem = f"axial slices of {volume.shape[1]} x {volume.shape[2]} px, {voxel}"
+    else:
+        return
+    raise UserError(
+        f"{volume.path}: has {problem} by its header, which no CT has; convert it from DICOM "
+        "again, or mend spacing and orientation in the header"
+    )
+
+
+def describe_placeless(volume: Volume) -> str | None:
+    """A warning for a scan whose header does not say how it lies; None for any other."""
+    if volume.has_place:
+        return None
+    return (
+        f"{volume.path}: its header has no orientation, so that orientation and spacing are "
+        "unknown; slices may be mirrored or turned, and nothing is measured in mm or mL"
+    )
