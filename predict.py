@@ -6,7 +6,7 @@ from pathlib import Path
 
 from inference.failures import Failures
 from inference.images import predict_images
-from inference.inputs import InputCase, describe_ignored, find_inputs
+from inference.inputs import InputCase, describe_earlier, describe_ignored, find_inputs
 from inference.intensity_options import AUTO, INTENSITIES, IntensityOptions
 from inference.lung_masks import find_lung_mask
 from inference.model import Model, open_model
@@ -32,6 +32,8 @@ def main() -> None:
     warnings = [levels.check_window(), *idle_options(arguments, found.cases)]
     if found.ignored:
         warnings.append(describe_ignored(found.ignored))
+    if found.earlier:
+        warnings.append(f"passed over {describe_earlier(found.earlier)}")
     for warning in filter(None, warnings):
         print(f"warning: {warning}")
     height, width = model.predictor.image_size

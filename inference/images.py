@@ -14,15 +14,12 @@ from inference.case_files import case_files
 from inference.failures import Failures
 from inference.inputs import InputCase
 from inference.model import Model
+from inference.output_names import CONTACT_SHEET, IMAGE_ENDINGS, IMAGE_MASK
 from inference.pictures import Tile, draw_overlay, pick_evenly, save_sheet
 from inference.slices import PredictedSlice, predict_slices, to_levels
 from training.prediction import check_prediction
 from utils.files import whole_file
 from utils.progress import Progress
-
-_MASK = "_mask.png"
-_ENDINGS = (_MASK, "_prob.png", "_overlay.png")
-_SHEET = "contact_sheet.png"
 
 
 class _Done(NamedTuple):
@@ -63,7 +60,7 @@ def predict_images(cases: Sequence[InputCase], model: Model, out: Path, failures
                 done.append(_write(case, predicted, model.threshold, out))
     rate = len(cases) / (time.perf_counter() - start)
     if len(done) > 1:
-        _write_sheet(done, model.name, out / _SHEET)
+        _write_sheet(done, model.name, out / CONTACT_SHEET)
     num_lesion = sum(item.area > 0 for item in done)
     return f"{len(done)} images: lesion in {num_lesion}; {rate:.1f} images/s"
 
@@ -75,9 +72,9 @@ def _write(case: InputCase, predicted: PredictedSlice, threshold: float, out: Pa
     label = predicted.label(threshold)
     has_classes = len(predicted.prob) > 1
     overlay = draw_overlay(predicted.gray, label)
-    with case_files(out, case.stem, _ENDINGS) as base:
+    with case_files(out, case.stem, IMAGE_ENDINGS) as base:
         pictures = (label if has_classes else label * 255, to_levels(prob), overlay[..., ::-1])
-        for ending, picture in zip(_ENDINGS, pictures, strict=True):
+        for ending, picture in zip(IMAGE_ENDINGS, pictures, strict=True):
             write_png(base.with_name(base.name + ending), picture)
     return _Done(case, int(np.count_nonzero(label)), has_classes)
 
@@ -87,7 +84,7 @@ def _write_sheet(done: Sequence[_Done], name: str, path: Path) -> None:
     tiles = []
     for index in pick_evenly([item.area for item in done]):
         case, area, has_classes = done[index]
-        mask = read_gray(path.parent / f"{case.stem}{_MASK}")
+        mask = read_gray(path.parent / f"{case.stem}{IMAGE_MASK}")
         label = mask if has_classes else (mask > 0).astype(np.uint8)
         tiles.append(Tile(f"{case.stem}\n{area:,} px", read_gray(case.path), label))
     with whole_file(path) as file:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
 from datasets.volumes import DicomSeries, find_series, nifti_stem
+from inference.output_names import find_earlier_outputs
 from utils.errors import UserError
+from utils.messages import count
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _DICOM_PREAMBLE, _DICOM_MAGIC = 128, b"DICM"
@@ -31,10 +33,17 @@ class InputCase(NamedTuple):
 
 
 class FoundInputs(NamedTuple):
-    """Cases in the order of --input, and the files of its folders that are no case."""
+    """Cases in the order of --input, and the files of its folders that are no case.
+
+    Attributes:
+        cases: At least one.
+        ignored: Files of no known kind.
+        earlier: Files that an earlier prediction has written.
+    """
 
     cases: list[InputCase]
     ignored: list[Path]
+    earlier: list[Path]
 
 
 def find_inputs(paths: Sequence[Path], out: Path) -> FoundInputs:
@@ -48,17 +57,23 @@ def find_inputs(paths: Sequence[Path], out: Path) -> FoundInputs:
         UserError: No such path, a file of an unknown kind, a folder without a case, or two cases
             whose outputs would have the same names.
     """
-    cases, ignored = [], []
+    cases, ignored, earlier = [], [], []
     for path in paths:
         if not path.exists():
             raise UserError(f"--input {path}: no such file or folder")
         if path.resolve() == out.resolve():
             raise UserError(f"--output {out}: is the input as well; choose another folder")
-        found = _search_folder(path, out) if path.is_dir() else FoundInputs([_one(path)], [])
+        found = _search_folder(path, out) if path.is_dir() else FoundInputs([_one(path)], [], [])
         cases += found.cases
         ignored += found.ignored
+        earlier += found.earlier
+    if not cases:
+        raise UserError(
+            f"--input {paths[0]}: holds nothing but {describe_earlier(earlier)}; name one of them "
+            "itself if it is a scan"
+        )
     _refuse_equal_stems(cases)
-    return FoundInputs(cases, ignored)
+    return FoundInputs(cases, ignored, earlier)
 
 
 def _one(path: Path) -> InputCase:
@@ -86,7 +101,11 @@ def _by_suffix(path: Path, root: Path) -> InputCase | None:
 def _search_folder(root: Path, out: Path) -> FoundInputs:
     """The cases below a folder: images and NIfTI by name, DICOM by content."""
     cases, others = [], []
-    for path in _list_files(root, out):
+    paths = list(_list_files(root, out))
+    earlier = find_earlier_outputs(paths)
+    for path in paths:
+        if path in earlier:
+            continue
         case = _by_suffix(path, root)
         if case is None:
             others.append(path)
@@ -96,10 +115,10 @@ def _search_folder(root: Path, out: Path) -> FoundInputs:
     if dicom:
         cases += _series_below(root, out)
     ignored = [path for path in others if path not in dicom]
-    if not cases:
+    if not cases and not earlier:
         what = _list_names(others) or "no file"
         raise UserError(f"--input {root}: holds no image, NIfTI file or DICOM series, but {what}")
-    return FoundInputs(cases, ignored)
+    return FoundInputs(cases, ignored, sorted(earlier))
 
 
 def _series_below(root: Path, out: Path) -> Iterator[InputCase]:
@@ -151,6 +170,11 @@ def _list_names(paths: Sequence[Path]) -> str:
 
 
 def describe_ignored(ignored: Sequence[Path]) -> str:
-    """One line for files that are no case."""
+    """For a line about files that are no case."""
     files = "file is" if len(ignored) == 1 else "files are"
     return f"{len(ignored)} {files} no case: {_list_names(ignored)}"
+
+
+def describe_earlier(earlier: Sequence[Path]) -> str:
+    """For a line about files that an earlier prediction has written."""
+    return f"{count(len(earlier), 'file')} of an earlier prediction ({_list_names(earlier)})"

@@ -1,5 +1,6 @@
 """Scans: mask and probability as NIfTI, DICOM SEG, a sheet of slices, a report of severity."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -13,6 +14,8 @@ from datasets.intensity import IntensityRule
 from datasets.volumes import (
     DicomVolume,
     Volume,
+    check_geometry,
+    describe_placeless,
     open_nifti,
     open_series,
     release_pages,
@@ -23,6 +26,7 @@ from inference.inputs import InputCase
 from inference.intensity_options import HU, IntensityOptions, describe_rule
 from inference.lung_masks import open_lung_mask
 from inference.model import Model
+from inference.output_names import MASK, PROB, SEG, SHEET, VOLUME_ENDINGS
 from inference.pictures import Tile, pick_evenly, save_sheet
 from inference.segmentation_object import Algorithm, find_patient, write_segmentation
 from inference.slices import predict_slices, to_levels
@@ -30,9 +34,6 @@ from severity import write_severity
 from training.prediction import check_prediction
 from utils.progress import Progress
 
-_MASK, _PROB, _SHEET, _SEG = "_mask.nii.gz", "_prob.nii.gz", "_sheet.png", "_seg.dcm"
-_SEVERITY = ("_severity.json", "_severity.csv", "_severity.html")
-_ENDINGS = (_MASK, _PROB, _SHEET, _SEG, *_SEVERITY)
 _MM3_PER_ML = 1000
 _SLICES_IN_MEMORY = 16
 
@@ -42,7 +43,7 @@ class VolumeOptions(NamedTuple):
 
     Attributes:
         levels: From stored values to grey levels.
-        with_severity: Whether a report of severity is written.
+        with_severity: Whether a report of severity is written, if the spacing is known.
         patient: PatientID of series that have none.
     """
 
@@ -81,16 +82,16 @@ def predict_volume(
         patient = find_patient(volume, options.patient) if case.series else ""
         rule = options.levels.rule_for(volume, is_dicom=case.series is not None)
         lungs = stack.enter_context(open_lung_mask(lung, volume)) if lung else None
-        base = stack.enter_context(case_files(out, case.stem, _ENDINGS))
-        mask = stack.enter_context(write_nifti(_named(base, _MASK), volume, np.uint8))
+        base = stack.enter_context(case_files(out, case.stem, VOLUME_ENDINGS))
+        mask = stack.enter_context(write_nifti(_named(base, MASK), volume, np.uint8))
         start = time.perf_counter()
         lesions = _predict_to_files(
-            volume, rule, model, mask, _named(base, _PROB), options.levels.bits
+            volume, rule, model, mask, _named(base, PROB), options.levels.bits
         )
         rate = len(volume) / (time.perf_counter() - start)
-        _write_sheet(volume, rule, mask, lesions.areas, model.name, _named(base, _SHEET))
-        note = _write_object(volume, mask, lesions, model, patient, _named(base, _SEG))
-        if options.with_severity:
+        _write_sheet(volume, rule, mask, lesions.areas, model.name, _named(base, SHEET))
+        note = _write_object(volume, mask, lesions, model, patient, _named(base, SEG))
+        if options.with_severity and volume.has_place:
             is_hu = rule.unit == HU
             write_severity(base, volume, mask, lungs, unit_is_hu=is_hu, title=str(case.stem))
     found = f"{volume.path}: {len(volume)} slices, {describe_rule(rule)}"
@@ -139,7 +140,9 @@ def fill_masks(
 
 
 def describe_lesions(volume: Volume, areas: list[int]) -> str:
-    """Slices with lesion and their volume, in words."""
+    """Slices with lesion and their volume, in words; voxels where the spacing is unknown."""
+    if not volume.has_place:
+        return f"lesion in {sum(area > 0 for area in areas)} slices, {sum(areas):,} voxels"
     millilitres = sum(areas) * float(np.prod(volume.spacing)) / _MM3_PER_ML
     return f"lesion in {sum(area > 0 for area in areas)} slices, {millilitres:.1f} mL"
 
@@ -148,6 +151,9 @@ def describe_lesions(volume: Volume, areas: list[int]) -> str:
 def _open(case: InputCase) -> Iterator[Volume]:
     """A NIfTI file or a DICOM series."""
     with open_series(case.series) if case.series else open_nifti(case.path) as volume:
+        check_geometry(volume)
+        if warning := describe_placeless(volume):
+            print(f"warning: {warning}", file=sys.stderr)
         yield volume
 
 
@@ -197,7 +203,9 @@ def _write_sheet(
     px_cm2 = volume.spacing[1] * volume.spacing[2] / 100
     tiles = [
         Tile(
-            f"slice {index}, {areas[index] * px_cm2:.1f} cm²",
+            f"slice {index}, {areas[index] * px_cm2:.1f} cm²"
+            if volume.has_place
+            else f"slice {index}, {areas[index]:,} px",
             rule.apply(volume.read_slice(index)),
             np.asarray(mask[index]),
             volume.spacing[1:],

@@ -83,6 +83,22 @@ def test_a_scan_in_grey_levels_is_taken_as_it_is(predict: Callable, tmp_path: Pa
     assert "HU -1250 to 250" in finished.out
 
 
+@pytest.mark.parametrize("affine", [None, np.eye(4)], ids=["none", "identity"])
+def test_a_scan_without_orientation_is_not_measured(
+    predict: Callable, tmp_path: Path, affine: np.ndarray | None
+) -> None:
+    path = tmp_path / "scan.nii"
+    nib.save(nib.Nifti1Image(hounsfield().transpose(1, 2, 0), affine), path)
+    finished = predict(path)
+    assert finished.code == 0, finished.err
+    assert finished.err.count("orientation and spacing are unknown") == 1
+    mask = np.asarray(nib.load(tmp_path / "out" / "scan_mask.nii.gz").dataobj)
+    num_slices = np.count_nonzero(mask.any((0, 1)))
+    assert f"lesion in {num_slices} slices, {mask.sum():,} voxels;" in finished.out
+    assert "mL" not in finished.out
+    assert not list((tmp_path / "out").glob("*_severity.*"))
+
+
 def test_an_option_without_effect_gets_a_warning(predict: Callable, tmp_path: Path) -> None:
     write_png(tmp_path / "s.png", grey())
     finished = predict(

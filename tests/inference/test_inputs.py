@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from dicom_files import write_series
 
-from inference.inputs import describe_ignored, find_inputs
+from inference.inputs import describe_earlier, describe_ignored, find_inputs
 from utils.errors import UserError
 
 VALUES = np.zeros((2, 8, 8), np.int16)
@@ -64,6 +64,35 @@ def test_what_is_hidden_and_what_an_earlier_run_wrote_is_passed_over(tmp_path: P
     write_series(tmp_path / "out" / "d", VALUES)
     found = find_inputs([tmp_path], tmp_path / "out")
     assert stems(found.cases) == {"s": False, "deep/out/u": False}
+
+
+def test_outputs_of_an_earlier_prediction_are_passed_over_wherever_they_lie(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *("scan.nii.gz", "s.png", "p_mask.nii.gz", "q_sheet.png", "contact_sheet.png"),
+        *(f"run1/a/scan{end}" for end in ("_mask.nii.gz", "_prob.nii.gz", "_sheet.png")),
+        *(f"run1/a/scan_severity.{suffix}" for suffix in ("json", "csv", "html")),
+        *("run1/s_mask.png", "run1/s_overlay.png", "run1/contact_sheet.png"),
+        *("s_mask.png", "s_prob.png", "s_overlay.png", "x/contact_sheet.png", "note.txt"),
+        *("half/t_mask.nii.gz", "half/t_sheet.png"),
+    )
+    found = find_inputs([tmp_path], tmp_path / "run2")
+    assert stems(found.cases) == {
+        "scan": True,
+        "s": False,
+        "p_mask": True,
+        "q_sheet": False,
+        "x/contact_sheet": False,
+    }
+    assert [path.name for path in found.ignored] == ["note.txt"]
+    assert len(found.earlier) == 15
+    assert describe_earlier(found.earlier).startswith("15 files of an earlier prediction (contact")
+    with pytest.raises(UserError, match="run1: holds nothing but 9 files of an earlier prediction"):
+        find_inputs([tmp_path / "run1"], tmp_path / "run2")
+    both = find_inputs([tmp_path / "run1", tmp_path / "scan.nii.gz"], tmp_path / "run2")
+    assert stems(both.cases) == {"scan": True}
+    named = find_inputs([tmp_path / "run1/s_mask.png"], tmp_path / "run2")
+    assert stems(named.cases) == {"s_mask": False}
 
 
 def test_the_same_file_named_twice_is_refused(tmp_path: Path) -> None:
