@@ -6,7 +6,14 @@ from pathlib import Path
 
 from inference.failures import Failures
 from inference.images import predict_images
-from inference.inputs import InputCase, describe_earlier, describe_ignored, find_inputs
+from inference.inputs import (
+    ANY,
+    CT,
+    InputCase,
+    describe_earlier,
+    describe_ignored,
+    find_inputs,
+)
 from inference.intensity_options import AUTO, INTENSITIES, IntensityOptions
 from inference.lung_masks import find_lung_mask
 from inference.model import Model, open_model
@@ -28,12 +35,13 @@ def main() -> None:
         arguments.intensity,
         arguments.window,
     )
-    found = find_inputs(arguments.input, out)
+    found = find_inputs(arguments.input, out, any_modality=arguments.modality == ANY)
     warnings = [levels.check_window(), *idle_options(arguments, found.cases)]
     if found.ignored:
         warnings.append(describe_ignored(found.ignored))
     if found.earlier:
         warnings.append(f"passed over {describe_earlier(found.earlier)}")
+    warnings += found.notes
     for warning in filter(None, warnings):
         print(f"warning: {warning}")
     height, width = model.predictor.image_size
@@ -105,6 +113,13 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         "threshold), for the report of severity",
     )
     parser.add_argument("--no-severity", action="store_true", help="write no report of severity")
+    parser.add_argument(
+        "--modality",
+        choices=(CT, ANY),
+        default=CT,
+        help="of DICOM images: any takes all for CT, in the order of InstanceNumber where their "
+        "places are lost (default: CT)",
+    )
     parser.add_argument("--patient-id", metavar="ID", help="of DICOM series that have none")
 
 
@@ -120,8 +135,9 @@ def idle_options(arguments: argparse.Namespace, cases: Sequence[InputCase]) -> l
     idle = [option for option, is_given in of_volumes.items() if is_given and not volumes]
     if arguments.lung and arguments.no_severity and volumes:
         idle.append("--lung")
-    if arguments.patient_id and all(case.series is None for case in cases):
-        idle.append("--patient-id")
+    if all(case.series is None for case in cases):
+        of_series = {"--patient-id": arguments.patient_id, "--modality": arguments.modality != CT}
+        idle += [option for option, is_given in of_series.items() if is_given]
     return [f"{option} has no effect here" for option in idle]
 
 

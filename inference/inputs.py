@@ -1,17 +1,27 @@
 """The cases in what --input names: images, NIfTI volumes and DICOM series."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
-from datasets.volumes import DicomSeries, find_series, nifti_stem
+from datasets.volumes import (
+    DicomSeries,
+    check_disk,
+    find_series,
+    is_dicom,
+    list_files,
+    nifti_stem,
+    search_series,
+)
+from inference.disk_pictures import find_disk_pictures, is_disk_file
 from inference.output_names import find_earlier_outputs
 from utils.errors import UserError
 from utils.messages import count
 
+CT, ANY = "CT", "any"  # what --modality takes for CT
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
-_DICOM_PREAMBLE, _DICOM_MAGIC = 128, b"DICM"
+_DICOMDIR = "DICOMDIR"
 _MAX_LISTED = 5
 
 
@@ -33,64 +43,121 @@ class InputCase(NamedTuple):
 
 
 class FoundInputs(NamedTuple):
-    """Cases in the order of --input, and the files of its folders that are no case.
+    """What --input holds.
 
     Attributes:
-        cases: At least one.
-        ignored: Files of no known kind.
+        cases: In the order of --input; at least one.
+        ignored: Files that are no case.
         earlier: Files that an earlier prediction has written.
+        notes: How series were found, a line each.
     """
 
     cases: list[InputCase]
     ignored: list[Path]
     earlier: list[Path]
+    notes: list[str]
 
 
-def find_inputs(paths: Sequence[Path], out: Path) -> FoundInputs:
+class _File(NamedTuple):
+    """A file, and the path of --input that it was found by: its folder, or itself."""
+
+    path: Path
+    root: Path
+
+
+def find_inputs(paths: Sequence[Path], out: Path, *, any_modality: bool = False) -> FoundInputs:
     """Look for cases; folders are searched at all depths, what is hidden is passed over.
+
+    DICOM files of all paths are taken together, as a shell names those of a folder one by one. A
+    DICOMDIR stands for its disk.
 
     Args:
         paths: Files and folders.
         out: Output folder; within a folder of inputs it is not searched.
+        any_modality: Take DICOM images of all modalities for CT.
 
     Raises:
         UserError: No such path, a file of an unknown kind, a folder without a case, or two cases
             whose outputs would have the same names.
     """
-    cases, ignored, earlier = [], [], []
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"--input {path}: no such file or folder")
-        if path.resolve() == out.resolve():
-            raise UserError(f"--output {out}: is the input as well; choose another folder")
-        found = _search_folder(path, out) if path.is_dir() else FoundInputs([_one(path)], [], [])
-        cases += found.cases
-        ignored += found.ignored
-        earlier += found.earlier
-    if not cases:
+    roots = [_root_of(path, out) for path in paths]
+    files = [file for root in dict.fromkeys(roots) for file in _list_files(root, out)]
+    earlier = find_earlier_outputs(file.path for file in files if file.path != file.root)
+    searched = {file.root for file in files if file.path in earlier}
+    files = [file for file in files if file.path not in earlier]
+    named = [(file, _by_suffix(file)) for file in files]
+    others = [file for file, case in named if case is None]
+    dicom = {file.path: file.root for file in others if is_dicom(file.path)}
+    search = search_series(dicom, any_modality=any_modality)
+    pictures = [case.path for _, case in named if case and not case.is_volume]
+    ornaments = find_disk_pictures(pictures, [file.path for file in files], search.series)
+    found = [(file.root, case) for file, case in named if case and case.path not in ornaments]
+    found += [(dicom[one.files[0]], _series_case(one, dicom)) for one in search.series]
+    occupied = searched.union({root for root, _ in found}).union(
+        dicom[path] for one in search.series for path in one.files
+    )
+    for root in roots:
+        if root not in occupied and not _is_of_disk(root, files, search.series, ornaments):
+            raise _no_case(root, [file.path for file in others if file.root == root], any_modality)
+    if not found:
         raise UserError(
-            f"--input {paths[0]}: holds nothing but {describe_earlier(earlier)}; name one of them "
-            "itself if it is a scan"
+            f"--input {paths[0]}: holds nothing but {describe_earlier(sorted(earlier))}; name one "
+            "of them itself if it is a scan"
         )
+    ranks = {root: rank for rank, root in enumerate(dict.fromkeys(roots))}
+    found.sort(key=lambda item: ranks[item[0]])
+    cases = [case for _, case in found]
     _refuse_equal_stems(cases)
-    return FoundInputs(cases, ignored, earlier)
+    ignored = [file.path for file, _ in named if file.path in ornaments]
+    ignored += [file.path for file in others if file.path not in dicom]
+    notes = list(search.notes)
+    if search.advice and not search.series:
+        notes.append(f"no CT among DICOM files, but {search.others}{search.advice}")
+    return FoundInputs(cases, ignored, sorted(earlier), notes)
 
 
-def _one(path: Path) -> InputCase:
-    """A file that was named itself."""
-    case = _by_suffix(path, path.parent)
-    if case is not None:
-        return case
-    if _is_dicom(path):
-        (series,) = find_series(path)
-        return InputCase(path, PurePath(series.name), is_volume=True, series=series)
+def _root_of(path: Path, out: Path) -> Path:
+    """What is to be searched for a path: itself, but for a DICOMDIR its folder."""
+    if not path.exists():
+        raise UserError(f"--input {path}: no such file or folder")
+    if path.name.upper() == _DICOMDIR and path.is_file():
+        check_disk(path)
+        path = path.parent
+    if path.resolve() == out.resolve():
+        raise UserError(f"--output {out}: is the input as well; choose another folder")
+    return path
+
+
+def _is_of_disk(
+    root: Path, files: Sequence[_File], series: Sequence[DicomSeries], ornaments: Set[Path]
+) -> bool:
+    """Whether a path without a case lies beside a scan, as a shell names all there is on a disk."""
+    is_beside = any(one.folder.is_relative_to(root.parent) for one in series)
+    if not is_beside or root.is_file():
+        return is_beside
+    return any(
+        is_disk_file(file.path) and file.path.parent == root.parent for file in files
+    ) or any(path.is_relative_to(root) for path in ornaments)
+
+
+def _no_case(root: Path, others: Sequence[Path], any_modality: bool) -> UserError:
+    """Why a path holds none."""
+    if any(is_dicom(path) for path in others):
+        try:
+            find_series(root, any_modality=any_modality)
+        except UserError as error:
+            return UserError(f"--input {error}")
+    if root.is_dir():
+        what = _list_names(others) or "no file"
+        return UserError(f"--input {root}: holds no image, NIfTI file or DICOM series, but {what}")
     known = ", ".join((*IMAGE_SUFFIXES, *_NIFTI_SUFFIXES))
-    raise UserError(f"--input {path}: neither an image nor a scan ({known}, or DICOM)")
+    return UserError(f"--input {root}: neither an image nor a scan ({known}, or DICOM)")
 
 
-def _by_suffix(path: Path, root: Path) -> InputCase | None:
-    """An image or a NIfTI file below a root; None for anything else."""
-    folder, name = path.relative_to(root).parent, path.name.lower()
+def _by_suffix(file: _File) -> InputCase | None:
+    """An image or a NIfTI file; None for anything else."""
+    path, name = file.path, file.path.name.lower()
+    folder = path.relative_to(file.root).parent
     if name.endswith(_NIFTI_SUFFIXES):
         return InputCase(path, folder / nifti_stem(path), is_volume=True)
     if name.endswith(IMAGE_SUFFIXES):
@@ -98,57 +165,27 @@ def _by_suffix(path: Path, root: Path) -> InputCase | None:
     return None
 
 
-def _search_folder(root: Path, out: Path) -> FoundInputs:
-    """The cases below a folder: images and NIfTI by name, DICOM by content."""
-    cases, others = [], []
-    paths = list(_list_files(root, out))
-    earlier = find_earlier_outputs(paths)
-    for path in paths:
-        if path in earlier:
-            continue
-        case = _by_suffix(path, root)
-        if case is None:
-            others.append(path)
-        else:
-            cases.append(case)
-    dicom = {path for path in others if _is_dicom(path)}
-    if dicom:
-        cases += _series_below(root, out)
-    ignored = [path for path in others if path not in dicom]
-    if not cases and not earlier:
-        what = _list_names(others) or "no file"
-        raise UserError(f"--input {root}: holds no image, NIfTI file or DICOM series, but {what}")
-    return FoundInputs(cases, ignored, sorted(earlier))
+def _series_case(series: DicomSeries, roots: Mapping[Path, Path]) -> InputCase:
+    """A series below the folder that it was found in, whose sub-folders its name keeps."""
+    root, folder = roots[series.files[0]], PurePath()
+    path = series.files[0] if len(series.files) == 1 and root.is_file() else series.folder
+    if series.folder.is_relative_to(root):
+        folder = series.folder.relative_to(root)
+    return InputCase(path, folder / series.name, is_volume=True, series=series)
 
 
-def _series_below(root: Path, out: Path) -> Iterator[InputCase]:
-    """The CT series of a folder, none of those that an earlier prediction has left."""
-    for series in find_series(root):
-        if not _is_within(series.folder, out):
-            stem = series.folder.relative_to(root) / series.name
-            yield InputCase(series.folder, stem, is_volume=True, series=series)
-
-
-def _list_files(root: Path, out: Path) -> Iterator[Path]:
-    """All files below a folder in the order of their names, but for hidden ones and the output."""
-    for path in sorted(root.rglob("*")):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if not is_hidden and path.is_file() and not _is_within(path, out):
-            yield path
+def _list_files(root: Path, out: Path) -> Iterator[_File]:
+    """A file, or all below a folder but for hidden ones and the output."""
+    if not root.is_dir():
+        yield _File(root, root)
+        return
+    for path in list_files(root):
+        if not _is_within(path, out):
+            yield _File(path, root)
 
 
 def _is_within(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
-
-
-def _is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(_DICOM_PREAMBLE + len(_DICOM_MAGIC))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return start[_DICOM_PREAMBLE:] == _DICOM_MAGIC
 
 
 def _refuse_equal_stems(cases: Iterable[InputCase]) -> None:
@@ -170,7 +207,7 @@ def _list_names(paths: Sequence[Path]) -> str:
 
 
 def describe_ignored(ignored: Sequence[Path]) -> str:
-    """For a line about files that are no case."""
+    """One line for files that are no case."""
     files = "file is" if len(ignored) == 1 else "files are"
     return f"{len(ignored)} {files} no case: {_list_names(ignored)}"
 

@@ -10,16 +10,18 @@ from typing import NamedTuple
 
 import highdicom as hd
 import numpy as np
-import pydicom
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
+from pydicom.charset import decode_element
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from datasets.volumes import DicomVolume
+from datasets.volumes import DICOM_ERRORS, DicomVolume, read_dicom
 from utils.errors import UserError
 
 _MANUFACTURER = "cosupervision"
 _SERIES_NUMBER = 1000  # beyond those of the scanner
+_UNICODE = "ISO_IR 192"  # UTF-8, which every character set can be written in
+_GB2312 = "\x1b$)A"  # the escape of ISO 2022 IR 58, which pydicom leaves in what it decodes
 _LONGEST_LABEL = 64  # LO, PS3.5 6.2
 _REQUIRED = ("StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID", "SOPClassUID")
 # May be empty, but must be there.
@@ -66,6 +68,8 @@ def write_segmentation(
     picked = np.flatnonzero([frame.any() for frame in frames])
     if not len(picked):
         return "no lesion, so no DICOM SEG"
+    if volume.series.is_numbered:
+        return "no DICOM SEG: the series does not say where its slices lie"
     sources = [_read_source(volume.series.files[index], patient) for index in picked]
     lacking = [name for name in _REQUIRED if not all(source.get(name) for source in sources)]
     if lacking:
@@ -73,7 +77,12 @@ def write_segmentation(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values that are copied from the series
+            _to_unicode(sources[0])  # the one that patient and study are copied from
+            series = {source.SOPInstanceUID: source.SeriesInstanceUID for source in sources}
+            for source in sources:
+                source.SeriesInstanceUID = sources[0].SeriesInstanceUID
             segmentation = _build(sources, frames[picked], segments, algorithm)
+            _refer(segmentation, series)
     except (ValueError, TypeError, AttributeError) as error:
         return f"no DICOM SEG: it cannot refer to this series ({error})"
     segmentation.save_as(path)
@@ -97,13 +106,45 @@ def find_patient(volume: DicomVolume, given: str | None) -> str:
 
 def _read_source(path: Path, patient: str) -> Dataset:
     """A file's header, complete enough to be referred to."""
-    source = pydicom.dcmread(path, stop_before_pixels=True)
+    source = read_dicom(path, with_pixels=False)
     if not source.get("PatientID"):
         source.PatientID = patient
     for name in _EMPTY:
         if name not in source:
             setattr(source, name, "")
     return source
+
+
+def _to_unicode(source: Dataset) -> None:
+    """Decode all text of a header; what cannot be read is left out."""
+    charset = source.get("SpecificCharacterSet") or "ISO_IR 6"
+    for tag in list(source.keys()):
+        try:
+            decode_element(source[tag], charset)
+        except DICOM_ERRORS:
+            del source[tag]
+    if _GB2312 in str(source.get("PatientName", "")):
+        source.PatientName = str(source.PatientName).replace(_GB2312, "")
+    source.SpecificCharacterSet = _UNICODE
+
+
+def _refer(segmentation: Dataset, series: Mapping[str, str]) -> None:
+    """Name the series of every image: those of a stack can have one each, highdicom knows one.
+
+    Args:
+        segmentation: The object.
+        series: SeriesInstanceUID by SOPInstanceUID.
+    """
+    instances = segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    items = []
+    for uid in dict.fromkeys(series.values()):
+        item = Dataset()
+        item.SeriesInstanceUID = uid
+        item.ReferencedInstanceSequence = [
+            one for one in instances if series[one.ReferencedSOPInstanceUID] == uid
+        ]
+        items.append(item)
+    segmentation.ReferencedSeriesSequence = items
 
 
 def _build(

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 
+from datasets.volumes.dicom_file import DICOM_ERRORS, read_dicom
 from datasets.volumes.dicom_geometry import find_affine
-from datasets.volumes.dicom_header import DICOM_ERRORS, SliceHeader
+from datasets.volumes.dicom_header import SliceHeader
 from datasets.volumes.dicom_series import DicomSeries, find_series
 from datasets.volumes.scratch import release_pages, scratch_array
 from datasets.volumes.volume import Volume
@@ -80,7 +80,7 @@ def _decode(header: SliceHeader) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # irregular values that nothing here depends on
-            dataset = pydicom.dcmread(header.path)
+            dataset = read_dicom(header.path)
             stored = dataset.pixel_array
             padding = _find_padding(dataset, stored)
     except DICOM_ERRORS as error:

@@ -2,16 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from datasets.volumes.dicom_header import SliceHeader
+from datasets.volumes.dicom_header import BY_NUMBER, SliceHeader
 from utils.errors import UserError
 
 # Of direction cosines: 0.06 degrees, half a px at the far side of an image of 512 px.
 _SAME_DIRECTION = 1e-3
 # Two slices that close are the same one, mm; the thinnest of CT are 0.1 mm.
 _SAME_PLACE = 0.01
+# A scan is as deep as it is wide, within these factors: mm, and px, of which thick slices have few.
+_FLAT_MM, _FLAT_PX = 8, 32
 # Positions are often written in tenths of a mm, so that steps seem to differ by as much, or are
 # where a table has come to rest; a missing slice makes a step twice as long. What one step is
 # allowed does not add up: every slice must lie at its place on the line, too.
@@ -29,6 +32,7 @@ def arrange(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
         if header.problem is not None:
             raise UserError(f"{header.path}: {header.problem}")
     _refuse_mixture(headers)
+    _refuse_one_place(headers)
     normal = np.cross(*headers[0].axes)
     ordered = sorted(headers, key=lambda header: (float(header.position @ normal), header.path))
     places = np.array([header.position @ normal for header in ordered])
@@ -57,6 +61,89 @@ def find_affine(ordered: Sequence[SliceHeader]) -> np.ndarray:
         affine[:3, 2] = np.cross(*first.axes) * (first.distance or 1.0)
     affine[:3, 3] = first.position
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def is_axial(header: SliceHeader) -> bool:
+    """Whether a slice lies across the patient, more than along."""
+    return int(abs(np.cross(*header.axes)).argmax()) == 2
+
+
+def is_flat(headers: Sequence[SliceHeader]) -> bool:
+    """Whether slices are a few px or mm thin, seen from the head: a scout, some pictures, no scan.
+
+    Their number from feet to head does not count, as single axial slices are sound; the slices of a
+    coronal or sagittal stack do.
+    """
+    first = headers[0]
+    normal = np.cross(*first.axes)
+    places = np.array([header.position @ normal for header in headers])
+    depth = float(np.ptp(places)) * len(headers) / max(len(headers) - 1, 1)
+    axes = abs(np.array([first.axes[1], first.axes[0], normal]))
+    num_px = np.array([*first.size, len(headers)])
+    lengths = np.array([*(num_px[:2] * first.spacing), depth])
+    seen = np.arange(3) != axes[:, 2].argmax()
+    num_px, lengths = num_px[seen], lengths[seen]
+    return bool(num_px.min() * _FLAT_PX < num_px.max() or lengths.min() * _FLAT_MM < lengths.max())
+
+
+def place_by_number(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
+    """Slices whose places are lost, one above the other in the order of their InstanceNumber.
+
+    They go from feet to head, front on top and the patient's right on the left, unless all have one
+    orientation; their distance is the one of the header, mm.
+
+    Raises:
+        UserError: A number is missing, or is there twice, or the header has no distance.
+    """
+    for header in headers:
+        if header.number is None:
+            raise UserError(f"{header.path}: has no InstanceNumber; export the original series")
+    ordered = sorted(headers, key=lambda header: (header.number, header.path))
+    for former, header in pairwise(ordered):
+        if header.number != former.number + 1:
+            raise UserError(
+                f"{header.path}: is slice {header.number} after {former.number} of {former.path}; "
+                "slices are missing, or there twice, or two scans mixed"
+            )
+    first = ordered[0]
+    distances = {header.distance for header in ordered}
+    if len(distances) > 1 or first.distance is None:
+        raise UserError(
+            f"{first.path}: its series names no distance of slices (SpacingBetweenSlices, "
+            "SliceThickness), or several; export the original series"
+        )
+    axes = np.array([header.axes for header in ordered])
+    is_known = np.isfinite(axes).all() and np.ptp(axes, axis=0).max() < _SAME_DIRECTION
+    directions = first.axes if is_known else np.eye(3)[:2]
+    step = np.cross(*directions) * first.distance
+    return [
+        header._replace(axes=directions, position=step * index)
+        for index, header in enumerate(ordered)
+    ]
+
+
+def have_places(headers: Sequence[SliceHeader]) -> bool:
+    """Whether all slices have an orientation and a place, and not all the same one."""
+    positions = np.array([header.position for header in headers])
+    axes = np.array([header.axes for header in headers])
+    if not (np.isfinite(positions).all() and np.isfinite(axes).all()):
+        return False
+    if abs(axes @ axes.transpose(0, 2, 1) - np.eye(2)).max() > _SAME_DIRECTION:
+        return False
+    return len(headers) == 1 or np.ptp(positions, axis=0).max() >= _SAME_PLACE
+
+
+def _refuse_one_place(headers: Sequence[SliceHeader]) -> None:
+    """Refuse numbered slices that all claim to lie in one place."""
+    numbers = {header.number for header in headers}
+    if not have_places(headers) and None not in numbers and len(numbers) == len(headers):
+        first = min(headers, key=lambda header: header.path)
+        place = ", ".join(f"{value:g}" for value in first.position)
+        raise UserError(
+            f"{first.path}: all {len(headers)} slices of its series have one "
+            f"ImagePositionPatient ({place}): phases of one place, or their places are lost; "
+            f"export the original series, or {BY_NUMBER}"
+        )
 
 
 def _refuse_mixture(headers: Sequence[SliceHeader]) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from datasets.volumes.dicom_geometry import arrange
+from datasets.volumes.dicom_geometry import arrange, have_places, place_by_number
 from datasets.volumes.dicom_header import SliceHeader, read_header
+from datasets.volumes.dicom_stacks import Stack, find_stacks
 from utils.errors import UserError
+from utils.messages import count
 
 _MAX_NAME = 60
 
@@ -28,6 +30,8 @@ class DicomSeries(NamedTuple):
         files: In the order of `headers`.
         headers: Of the slices, along the normal of their planes; by path if there is a problem.
         problem: Why the series cannot be opened, for a UserError; None where it can.
+        note: How its slices were found together, for a line; None where its UID says so.
+        is_numbered: Whether slices lie in the order of their numbers, as their places are lost.
     """
 
     uid: str
@@ -37,10 +41,59 @@ class DicomSeries(NamedTuple):
     files: tuple[Path, ...]
     headers: tuple[SliceHeader, ...]
     problem: str | None = None
+    note: str | None = None
+    is_numbered: bool = False
 
 
-def find_series(folder: Path) -> list[DicomSeries]:
+class SeriesSearch(NamedTuple):
+    """What is found among files.
+
+    Attributes:
+        series: In the order of their names.
+        others: DICOM or not, what is no slice of a scan, and how many of each kind.
+        advice: How images of other modalities are read; empty where there are none.
+        notes: What was done to join or to tell apart, a line each.
+    """
+
+    series: list[DicomSeries]
+    others: str
+    advice: str
+    notes: list[str]
+
+
+def list_files(folder: Path) -> list[Path]:
+    """All files below a folder at all depths, in the order of their names, but for hidden ones."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+
+
+def find_series(folder: Path, *, any_modality: bool = False) -> list[DicomSeries]:
     """All CT series below a folder, in the order of their names.
+
+    Args:
+        folder: Searched at all depths, but for what is hidden; or a single file.
+        any_modality: See `search_series`.
+
+    Raises:
+        UserError: No such folder, or no CT series in it; says what there is instead.
+    """
+    if not folder.exists():
+        raise UserError(f"{folder}: no such folder")
+    files = list_files(folder) if folder.is_dir() else [folder]
+    found = search_series(files, any_modality=any_modality)
+    if not found.series:
+        raise UserError(
+            f"{folder}: holds no CT series in DICOM files, but {found.others}{found.advice}"
+        )
+    return found.series
+
+
+def search_series(paths: Iterable[Path], *, any_modality: bool = False) -> SeriesSearch:
+    """All CT series among files.
 
     Files are told by their content, not by their suffix. Localizers, screenshots and whatever is no
     CT image (reports, segmentations, other modalities) are passed over. A series with missing,
@@ -49,57 +102,73 @@ def find_series(folder: Path) -> list[DicomSeries]:
     itself where there is none.
 
     Args:
-        folder: Searched at all depths; or a single file.
-
-    Raises:
-        UserError: No such folder, or no CT series in it; says what there is instead.
+        paths: The files.
+        any_modality: Take images of all modalities for CT; where their places are lost, in the
+            order of InstanceNumber.
     """
-    if not folder.exists():
-        raise UserError(f"{folder}: no such folder")
-    paths = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
-    slices: dict[str, list[SliceHeader]] = {}
+    slices: list[SliceHeader] = []
     others: Counter[str] = Counter()
+    modalities: dict[str, None] = {}
     damaged: dict[Path, str] = {}
     for path in paths:
-        if path.is_dir():
-            continue
         try:
-            header = read_header(path)
+            header = read_header(path, any_modality=any_modality)
         except UserError as error:
             damaged[path] = str(error)
             continue
-        if isinstance(header, str):
-            others[header] += 1
-        else:
-            slices.setdefault(header.series, []).append(header)
-    if not slices and not damaged:
-        raise UserError(f"{folder}: holds no CT series in DICOM files, but {_list(others)}")
-    series = [_gather(uid, headers, damaged) for uid, headers in slices.items()]
+        if isinstance(header, SliceHeader):
+            slices.append(header)
+            continue
+        others[header.kind] += 1
+        if header.is_image:
+            modalities[header.kind] = None
+    stacks, scouts = find_stacks(slices)
+    if scouts:
+        others["scout or flat stack"] += len(scouts)
+    series = [_gather(stack, damaged, any_modality) for stack in stacks]
     occupied = {path.parent for one in series for path in one.files}
     series += [
         DicomSeries("", _sanitise(path.stem), None, path.parent, (path,), (), problem)
         for path, problem in damaged.items()
         if path.parent not in occupied
     ]
-    return _tell_apart(series)
+    named = " and ".join(modalities)
+    advice = f"; where {named} is CT that was tagged wrongly, --modality any reads it"
+    notes = [one.note for one in series if one.note]
+    if scouts and series:
+        what = f"{count(len(scouts), 'image')} passed over, a scout or too thin for a scan"
+        notes.append(f"{scouts[0].path}: {what}")
+    return SeriesSearch(_tell_apart(series), _list(others), advice if named else "", notes)
 
 
-def _gather(uid: str, headers: Sequence[SliceHeader], damaged: Mapping[Path, str]) -> DicomSeries:
+def _gather(stack: Stack, damaged: Mapping[Path, str], any_modality: bool) -> DicomSeries:
     """One series, its slices in order if they have one."""
+    headers, note, is_numbered = stack.headers, stack.note, False
     folders = {header.path.parent for header in headers}
     problem = next((line for path, line in damaged.items() if path.parent in folders), None)
     try:
+        is_sound = all(header.problem is None for header in headers)
+        if any_modality and is_sound and not have_places(headers):
+            headers, is_numbered = place_by_number(headers), True
+            numbered = (
+                f"{headers[0].path.parent}: {headers[0].title}: slices lie in the order of "
+                f"InstanceNumber, from feet to head, {headers[0].distance:g} mm apart as the "
+                "header says; neither order nor sides are known for sure"
+            )
+            note = "; ".join(filter(None, (note, numbered)))
         headers = arrange(headers)
     except UserError as error:
         problem = problem or str(error)
     return DicomSeries(
-        uid=uid,
-        name=_sanitise(headers[0].title),
+        uid=headers[0].series,
+        name=_sanitise(f"{headers[0].title} {stack.mark}".strip()),
         patient=headers[0].patient,
         folder=Path(os.path.commonpath(folders)),
         files=tuple(header.path for header in headers),
         headers=tuple(headers),
         problem=problem,
+        note=note,
+        is_numbered=is_numbered,
     )
 
 
@@ -111,20 +180,20 @@ def _sanitise(title: str) -> str:
 
 
 def _tell_apart(series: Sequence[DicomSeries]) -> list[DicomSeries]:
-    """Add to equal names what is drawn from their UIDs; sorted by name."""
-    counts = Counter(one.name.lower() for one in series)
-    return sorted(
-        (
-            one if counts[one.name.lower()] == 1 else one._replace(name=f"{one.name}_{_short(one)}")
+    """Add to equal names what is drawn from their UIDs, or files; sorted by name."""
+    for key in (lambda one: one.uid or str(one.files[0]), lambda one: str(one.files[0])):
+        counts = Counter(one.name.lower() for one in series)
+        series = [
+            one
+            if counts[one.name.lower()] == 1
+            else one._replace(name=f"{one.name}_{_short(key(one))}")
             for one in series
-        ),
-        key=lambda one: one.name,
-    )
+        ]
+    return sorted(series, key=lambda one: one.name)
 
 
-def _short(series: DicomSeries) -> str:
-    """Eight letters for a UID, or for the file where there is none."""
-    key = series.uid or str(series.files[0])
+def _short(key: str) -> str:
+    """Eight letters for a UID or a path."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 

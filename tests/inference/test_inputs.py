@@ -1,9 +1,14 @@
+import shutil
 from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
-from dicom_files import write_series
+from dicom_files import at, write_series
+from pydicom import dcmread
+from pydicom.fileset import FileSet
+from pydicom.uid import NuclearMedicineImageStorage
 
+from datasets.image_io import write_png
 from inference.inputs import describe_earlier, describe_ignored, find_inputs
 from utils.errors import UserError
 
@@ -105,3 +110,107 @@ def test_names_of_many_ignored_files_are_cut_short(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.txt" for number in range(8)]
     assert describe_ignored(paths).endswith("8 files are no case: 0.txt, 1.txt, 2.txt, 3.txt, "
                                             "4.txt and 3 more")  # fmt: skip
+
+
+def test_files_that_a_shell_names_one_by_one_are_one_series(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", VALUES)
+    touch(tmp_path, "in/notes.txt")
+    found = find_inputs(sorted((tmp_path / "in").iterdir()), tmp_path / "out")
+    (case,) = found.cases
+    assert case.stem == PurePath("series_2_Thorax_1_0_B70f")
+    assert case.path == tmp_path / "in"
+    assert len(case.series.files) == 2
+    assert found.ignored == [tmp_path / "in/notes.txt"]
+
+
+def test_a_series_in_two_named_folders_is_one_and_equal_titles_are_told_apart(
+    tmp_path: Path,
+) -> None:
+    write_series(tmp_path / "a", VALUES)
+    write_series(tmp_path / "b", VALUES, origin=(-120, -130, 45), names="N{}".format)
+    (case,) = find_inputs([tmp_path / "a", tmp_path / "b"], tmp_path / "out").cases
+    assert len(case.series.files) == 4
+    write_series(tmp_path / "c", VALUES, seed="c")
+    found = find_inputs([tmp_path / name for name in "abc"], tmp_path / "out")
+    assert [len(case.series.files) for case in found.cases] == [4, 2]
+    assert len(stems(found.cases)) == 2
+
+
+def write_disk(folder: Path) -> Path:
+    """A disk with a scan, its list and icons of the viewer."""
+    scan = write_series(folder / "raw", VALUES, names="IM{:06d}".format)
+    files = FileSet()
+    for path in scan:
+        files.add(path)
+    files.write(folder / "disk")
+    files._stage["t"].cleanup()
+    shutil.rmtree(folder / "raw")
+    (folder / "disk" / "VIEWER").mkdir()
+    write_png(folder / "disk" / "VIEWER" / "logo.png", np.zeros((48, 48, 3), np.uint8))
+    write_png(folder / "disk" / "screen.bmp.png", np.full((300, 400), 7, np.uint8))
+    (folder / "disk" / "AUTORUN.INF").write_text("[autorun]")
+    return folder / "disk"
+
+
+@pytest.mark.parametrize("named", ["folder", "list", "all in it"])
+def test_a_disk_is_its_scan_alone(tmp_path: Path, named: str) -> None:
+    disk = write_disk(tmp_path)
+    inputs = {
+        "folder": [disk],
+        "list": [disk / "DICOMDIR"],
+        "all in it": sorted(disk.iterdir()),
+    }[named]
+    found = find_inputs(inputs, tmp_path / "out")
+    (case,) = found.cases
+    assert len(case.series.files) == 2
+    names = {path.name for path in found.ignored}
+    assert names == {"logo.png", "screen.bmp.png", "AUTORUN.INF"}
+
+
+def test_a_list_of_a_disk_without_its_files_is_refused(tmp_path: Path) -> None:
+    disk = write_disk(tmp_path)
+    shutil.rmtree(disk / "PT000000")
+    with pytest.raises(UserError, match=r"DICOMDIR: names files that are not there, PT000000/ST"):
+        find_inputs([disk / "DICOMDIR"], tmp_path / "out")
+
+
+def test_only_coloured_or_tiny_pictures_beside_a_scan_are_no_slices(tmp_path: Path) -> None:
+    write_series(tmp_path / "scan", np.zeros((2, 64, 64), np.int16))
+    coloured = np.zeros((64, 64, 3), np.uint8)
+    coloured[..., 2] = 200
+    (tmp_path / "icons").mkdir()
+    write_png(tmp_path / "icons" / "a.png", coloured)
+    write_png(tmp_path / "icons" / "b.png", np.zeros((15, 15), np.uint8))
+    found = find_inputs([tmp_path], tmp_path.parent / "out")
+    assert [case.series is not None for case in found.cases] == [True]
+    assert sorted(path.name for path in found.ignored) == ["a.png", "b.png"]
+    write_png(tmp_path / "slice.png", np.zeros((32, 32), np.uint8))
+    found = find_inputs([tmp_path], tmp_path.parent / "out")
+    assert set(stems(found.cases)) >= {"slice", "icons/a"}
+
+
+def test_pictures_beside_other_objects_are_cases(tmp_path: Path) -> None:
+    write_series(tmp_path, VALUES, change=at(-1, Modality="NM", SOPClassUID="1.2.3"))
+    for path in tmp_path.iterdir():
+        dataset = dcmread(path)
+        dataset.file_meta.MediaStorageSOPClassUID = NuclearMedicineImageStorage
+        dataset.save_as(path)
+    with pytest.raises(UserError, match=r"holds no CT series .* but NM \(2\); .*--modality any"):
+        find_inputs([tmp_path], tmp_path / "out")
+    touch(tmp_path, "s.png")
+    found = find_inputs([tmp_path], tmp_path / "out")
+    assert stems(found.cases) == {"s": False}
+    (note,) = found.notes
+    assert note.startswith("no CT among DICOM files, but NM (2); ")
+    assert "--modality any" in note
+    (case, _) = find_inputs([tmp_path], tmp_path / "out", any_modality=True).cases
+    assert not case.is_volume
+
+
+def test_an_unknown_file_far_from_any_scan_is_refused(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", VALUES)
+    touch(tmp_path, "else/notes.docx", "empty/.keep")
+    for path in ("else/notes.docx", "empty"):
+        inputs = [tmp_path / "in" / "IM0000", tmp_path / path]
+        with pytest.raises(UserError, match=rf"--input .*{path}: "):
+            find_inputs(inputs, tmp_path / "out")

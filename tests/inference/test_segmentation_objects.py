@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from dicom_files import AXIAL, CORONAL, SAGITTAL, at, write_series
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from datasets.volumes import find_series, open_series
 from inference.segmentation_object import Algorithm, find_patient, write_segmentation
@@ -127,4 +128,77 @@ def test_what_cannot_be_referred_to_gets_no_object_and_a_reason(tmp_path: Path) 
 def test_a_mask_without_lesion_gets_no_object(tmp_path: Path) -> None:
     write_series(tmp_path, np.zeros(SHAPE, int))
     assert write(tmp_path, np.zeros(SHAPE, np.uint8)) == "no lesion, so no DICOM SEG"
+    assert not (tmp_path / "seg.dcm").exists()
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding", "name"),
+    [
+        (["", "ISO 2022 IR 87"], None, "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], None, "Hong^Gildong=洪^吉洞=홍^길동"),
+        (["", "ISO 2022 IR 58"], "escaped", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 192", "utf-8", "Müller^Jörg"),
+        ("GB18030", "gb18030", "Wang^XiaoDong=王^小东"),
+        (["ISO_IR 100", "ISO_IR 101"], "latin-1", "Müller^Jörg"),
+        ("ISO_IR 144", "iso8859_5", "Люкceмбypг"),
+        ("ISO-IR 100", "latin-1", "Müller^Jörg"),
+        ("ISO_IR_100", "latin-1", "Müller^Jörg"),
+        ("ISO 2022 IR 100", "latin-1", "Müller^Jörg"),
+        ("latin1", "latin-1", "Doe^Jo"),
+        (None, "latin-1", "Müller^Jörg"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of the wrong sets, as pydicom writes them
+def test_names_in_any_character_set_are_written_as_unicode(
+    tmp_path: Path, charset: object, encoding: str | None, name: str
+) -> None:
+    def spell(index: int, dataset: Dataset) -> None:
+        if charset is not None:
+            dataset.SpecificCharacterSet = charset
+        if encoding is None:
+            dataset.PatientName = name
+        elif encoding == "escaped":
+            value = b"Wang^XiaoDong=\x1b$)A\xcd\xf5^\x1b$)A\xd0\xa1\xb6\xab"
+            dataset.add_new("PatientName", "PN", value)
+        else:
+            dataset.add_new("PatientName", "PN", name.encode(encoding))
+
+    write_series(tmp_path, np.zeros(SHAPE, int), change=spell)
+    assert write(tmp_path, draw_classes(1)) is None
+    segmentation = dcmread(tmp_path / "seg.dcm")
+    assert segmentation.SpecificCharacterSet == "ISO_IR 192"
+    assert str(segmentation.PatientName) == name
+    assert name.encode() in (tmp_path / "seg.dcm").read_bytes()
+
+
+def test_a_value_that_cannot_be_read_does_not_matter(tmp_path: Path) -> None:
+    japanese = ["", "ISO 2022 IR 87"]
+    change = at(-1, SpecificCharacterSet=japanese, PatientWeight="70.125")
+    for path in write_series(tmp_path, np.zeros(SHAPE, int), change=change):
+        path.write_bytes(path.read_bytes().replace(b"70.125", b"heavy "))
+    assert write(tmp_path, draw_classes(1)) is None
+
+
+def test_slices_with_a_series_each_are_referred_to_by_their_own(tmp_path: Path) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.SeriesInstanceUID = f"1.2.3.{index + 1}"
+
+    paths = write_series(tmp_path, np.zeros(SHAPE, int), change=change)
+    assert write(tmp_path, draw_classes(1)) is None
+    found = {
+        instance.ReferencedSOPInstanceUID: series.SeriesInstanceUID
+        for series in dcmread(tmp_path / "seg.dcm").ReferencedSeriesSequence
+        for instance in series.ReferencedInstanceSequence
+    }
+    headers = [dcmread(paths[index]) for index in (1, 2, 4, 5)]  # those with lesion
+    assert found == {header.SOPInstanceUID: header.SeriesInstanceUID for header in headers}
+
+
+def test_slices_in_the_order_of_their_numbers_get_no_object(tmp_path: Path) -> None:
+    write_series(tmp_path, np.zeros(SHAPE, int), change=at(-1, ImagePositionPatient=[0, 0, 0]))
+    (series,) = find_series(tmp_path, any_modality=True)
+    with open_series(series) as volume:
+        axial = volume.view.of(draw_classes(1).transpose(2, 1, 0))
+        line = write_segmentation(tmp_path / "seg.dcm", volume, axial, {1: "a"}, ALGORITHM, "P")
+    assert line == "no DICOM SEG: the series does not say where its slices lie"
     assert not (tmp_path / "seg.dcm").exists()

@@ -98,11 +98,10 @@ def test_slices_from_head_to_feet_name_their_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", [CORONAL, SAGITTAL])
-@pytest.mark.parametrize("count", [1, 6])
 def test_files_across_axial_slices_are_not_named(
-    tmp_path: Path, orientation: tuple[float, ...], count: int
+    tmp_path: Path, orientation: tuple[float, ...]
 ) -> None:
-    write_series(tmp_path, hounsfield((count, 6, 7)), orientation=orientation)
+    write_series(tmp_path, hounsfield((6, 6, 7)), orientation=orientation)
     with open_series(find_one(tmp_path)) as volume:
         assert volume.axial_files is None
         assert volume.shape[0] == 6

@@ -1,0 +1,358 @@
+"""Which slices are one scan, where series UIDs, places or tags do not say so."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_files import AXIAL, CORONAL, SAGITTAL, at, write_series
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from datasets.volumes import find_series, list_files, open_series, search_series
+from utils.errors import UserError
+
+VALUES = np.random.default_rng(0).integers(-1000, 1000, (6, 6, 7))
+
+
+def read(series: object) -> np.ndarray:
+    """The HU of a series."""
+    with open_series(series) as volume:
+        return np.array(volume.axial)
+
+
+def uid_per_slice(seed: str = "", **fields: object) -> Callable[[int, Dataset], None]:
+    """A change that gives every slice a series of its own, as anonymisers do, and other fields."""
+
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["slice", seed, str(index)])
+        at(-1, **fields)(index, dataset)
+
+    return change
+
+
+def write_two(folder: Path, first: dict[str, object], second: dict[str, object]) -> None:
+    """Two acquisitions of one series, the second one half a step higher."""
+    for number, fields in enumerate((first, second)):
+        write_series(
+            folder, VALUES + number, change=at(-1, **fields), names=f"A{number}_{{}}".format,
+            origin=(-120, -130, 40 + 1.25 * number),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}),
+        ({"AcquisitionNumber": None}, {"AcquisitionNumber": 2}),
+        ({"AcquisitionTime": "101010"}, {"AcquisitionTime": "101055"}),
+        ({"AcquisitionDateTime": "20200101"}, {"AcquisitionDateTime": "20200102"}),
+        ({"TemporalPositionIdentifier": 1}, {"TemporalPositionIdentifier": 2}),
+        ({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f"}),
+        ({"KVP": 80}, {"KVP": 140}),
+        ({"ImageType": ["ORIGINAL", "PRIMARY"]}, {"ImageType": ["DERIVED", "SECONDARY"]}),
+    ],
+)
+def test_interleaved_acquisitions_of_one_series_are_told_apart(
+    tmp_path: Path, first: dict[str, object], second: dict[str, object]
+) -> None:
+    write_two(tmp_path, first, second)
+    search = search_series(list_files(tmp_path))
+    assert len({series.name for series in search.series}) == 2
+    stacks = sorted((read(series) for series in search.series), key=np.sum)
+    np.testing.assert_array_equal(stacks, [VALUES, VALUES + 1])
+    keyword = next(name for name in second if name != "names")
+    (note,) = search.notes
+    assert f"2 overlapping stacks of one series are told apart by {keyword}: " in note
+
+
+def test_acquisitions_that_only_their_numbers_tell_are_told_apart(tmp_path: Path) -> None:
+    for start, folder in ((7, "on"), (1, "anew")):
+        write_series(tmp_path / folder, VALUES)
+
+        def renumber(index: int, dataset: Dataset, start: int = start) -> None:
+            dataset.InstanceNumber = start + index
+
+        write_series(
+            tmp_path / folder, VALUES + 1, change=renumber, names="B{}".format,
+            origin=(-120, -130, 41.25),
+        )  # fmt: skip
+        stacks = sorted((read(series) for series in find_series(tmp_path / folder)), key=np.sum)
+        np.testing.assert_array_equal(stacks, [VALUES, VALUES + 1])
+
+
+def test_phases_in_equal_places_are_told_apart(tmp_path: Path) -> None:
+    for phase in (1, 2, 3):
+        write_series(
+            tmp_path, VALUES + phase, names=f"P{phase}_{{}}".format,
+            change=at(-1, AcquisitionNumber=phase),
+        )  # fmt: skip
+    stacks = [read(series) for series in find_series(tmp_path)]
+    np.testing.assert_array_equal(stacks, [VALUES + 1, VALUES + 2, VALUES + 3])
+
+
+def test_acquisitions_upon_each_other_are_one_scan(tmp_path: Path) -> None:
+    def step(index: int, dataset: Dataset) -> None:
+        dataset.AcquisitionNumber = index // 2
+        dataset.AcquisitionTime = f"1010{index:02d}"
+
+    write_series(tmp_path, VALUES, change=step)
+    search = search_series(list_files(tmp_path))
+    np.testing.assert_array_equal(read(search.series[0]), VALUES)
+    assert (len(search.series), search.notes) == (1, [])
+
+
+def test_a_tag_that_differs_without_order_does_not_part_a_scan(tmp_path: Path) -> None:
+    def edit(index: int, dataset: Dataset) -> None:
+        if index in (1, 4, 5):
+            dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
+
+    write_series(tmp_path, VALUES, change=edit)
+    (series,) = find_series(tmp_path)
+    np.testing.assert_array_equal(read(series), VALUES)
+
+
+def test_a_series_uid_per_slice_is_one_scan(tmp_path: Path) -> None:
+    write_series(tmp_path, VALUES, change=uid_per_slice())
+    search = search_series(list_files(tmp_path))
+    (series,) = search.series
+    np.testing.assert_array_equal(read(series), VALUES)
+    assert search.notes == [
+        f"{tmp_path}: 2 Thorax 1.0 B70f: 6 slices with a SeriesInstanceUID each are read as one "
+        "series"
+    ]
+
+
+def test_a_series_uid_per_slice_with_a_missing_slice_is_refused(tmp_path: Path) -> None:
+    write_series(tmp_path, VALUES, change=uid_per_slice())[2].unlink()
+    (series,) = find_series(tmp_path)
+    with pytest.raises(UserError, match="slices are missing"), open_series(series):
+        pass
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"StudyInstanceUID": "1.2.3"}, {"PatientID": "P2"}, {"SeriesNumber": 3},
+        {"SeriesDescription": "Mediastinum"}, {"PixelSpacing": [0.9, 0.9]},
+        {"ImageOrientationPatient": [-1, 0, 0, 0, -1, 0]},
+    ],
+)  # fmt: skip
+def test_series_uids_per_slice_of_two_scans_stay_two(
+    tmp_path: Path, fields: dict[str, object]
+) -> None:
+    write_series(tmp_path, VALUES, change=uid_per_slice("a"))
+    write_series(tmp_path, VALUES, names="B{}".format, change=uid_per_slice("b", **fields))
+    assert [len(series.files) for series in find_series(tmp_path)] == [6, 6]
+
+
+def test_two_acquisitions_with_a_series_uid_per_slice_are_two_scans(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_series(
+            tmp_path, VALUES + number, names=f"A{number}_{{}}".format,
+            change=uid_per_slice(str(number), AcquisitionNumber=number),
+        )  # fmt: skip
+    stacks = [read(series) for series in find_series(tmp_path)]
+    np.testing.assert_array_equal(stacks, [VALUES + 1, VALUES + 2])
+
+
+def test_single_slices_in_one_place_are_not_joined(tmp_path: Path) -> None:
+    def same(index: int, dataset: Dataset) -> None:
+        uid_per_slice()(index, dataset)
+        dataset.ImagePositionPatient = [0, 0, 10 * (index // 2)]
+
+    write_series(tmp_path, VALUES[:4], change=same)
+    assert [len(series.files) for series in find_series(tmp_path)] == [1, 1, 1, 1]
+
+
+LARGE = np.zeros((3, 64, 64), int)
+
+
+@pytest.mark.parametrize("orientation", [CORONAL, SAGITTAL])
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("image_type", [["ORIGINAL", "PRIMARY", "AXIAL"], None])
+def test_single_images_along_the_patient_are_passed_over(
+    tmp_path: Path, orientation: tuple[int, ...], count: int, image_type: object
+) -> None:
+    write_series(
+        tmp_path / "s", LARGE[:count], orientation=orientation, seed="scout",
+        spacing=(1, 0.7, 0.8), change=at(-1, ImageType=image_type),
+    )  # fmt: skip
+    with pytest.raises(UserError, match=rf"but scout or flat stack \({count}\)"):
+        find_series(tmp_path)
+    write_series(tmp_path, VALUES)
+    search = search_series(list_files(tmp_path))
+    (series,) = search.series
+    np.testing.assert_array_equal(read(series), VALUES)
+    assert "passed over, a scout or too thin for a scan" in search.notes[0]
+
+
+@pytest.mark.parametrize("word", ["SCOUT", "LOCALIZER", "TOPOGRAM", "SURVIEW"])
+def test_images_called_scouts_are_passed_over(tmp_path: Path, word: str) -> None:
+    write_series(tmp_path, VALUES)
+    write_series(
+        tmp_path,
+        VALUES[:1],
+        seed="s",
+        names="S{}".format,
+        change=at(-1, ImageType=["A", "B", word]),
+    )
+    (series,) = find_series(tmp_path)
+    np.testing.assert_array_equal(read(series), VALUES)
+
+
+def test_a_scout_within_the_series_is_passed_over(tmp_path: Path) -> None:
+    write_series(tmp_path, VALUES)
+    write_series(tmp_path, LARGE[:1], names="S{}".format, orientation=CORONAL)
+    write_series(tmp_path, LARGE[:1], names="T{}".format, orientation=SAGITTAL)
+    (series,) = find_series(tmp_path)
+    np.testing.assert_array_equal(read(series), VALUES)
+
+
+@pytest.mark.parametrize("orientation", [CORONAL, SAGITTAL, AXIAL])
+def test_whole_stacks_and_single_axial_slices_are_scans(
+    tmp_path: Path, orientation: tuple[int, ...]
+) -> None:
+    count = 1 if orientation == AXIAL else 20
+    values = np.zeros((count, 64, 64), int)
+    write_series(tmp_path, values, orientation=orientation, spacing=(2, 0.7, 0.7))
+    (series,) = find_series(tmp_path)
+    assert read(series).size == values.size
+
+
+def bare(path: Path, *, implicit: bool = True, big: bool = False, syntax: bool = False) -> None:
+    """Take preamble and meta information from a file; with `syntax` the latter alone."""
+    dataset = pydicom.dcmread(path)
+    values = dataset.pixel_array.astype(">u2" if big else "<u2")
+    plain = Dataset()
+    plain.update({element.tag: element for element in dataset})
+    plain.PixelData = values.tobytes()
+    plain.set_original_encoding(implicit, not big)
+    preamble = bytes(128) + b"DICM" if syntax else b""
+    buffer = pydicom.filebase.DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = not big, implicit
+    pydicom.filewriter.write_dataset(buffer, plain)
+    path.write_bytes(preamble + buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{}, {"implicit": False}, {"implicit": False, "big": True}, {"syntax": True}],
+    ids=["implicit", "explicit", "big endian", "preamble alone"],
+)
+def test_a_data_set_without_preamble_is_read(tmp_path: Path, kind: dict[str, bool]) -> None:
+    for path in write_series(tmp_path, VALUES):
+        bare(path, **kind)
+    (series,) = find_series(tmp_path)
+    np.testing.assert_array_equal(read(series), VALUES)
+
+
+def test_a_cut_data_set_without_preamble_is_refused(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, VALUES)
+    for path in paths:
+        bare(path)
+    paths[2].write_bytes(paths[2].read_bytes()[:-30])
+    (series,) = find_series(tmp_path)
+    with pytest.raises(UserError, match="IM0002: cannot be decoded"), open_series(series):
+        pass
+
+
+def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
+    for folder in (".", ".Trashes", "a/.b/c"):
+        write_series(tmp_path / folder, VALUES)
+    (tmp_path / "._IM0000").write_bytes(b"resource fork")
+    (series,) = find_series(tmp_path)
+    np.testing.assert_array_equal(read(series), VALUES)
+
+
+_LOST = {"ImageOrientationPatient": None, "ImagePositionPatient": None}
+
+
+def lose(**fields: object) -> Callable[[int, Dataset], None]:
+    """Tag slices as Nuclear Medicine without a place, their values signed and not rescaled."""
+
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.Modality = "NM"
+        dataset.SOPClassUID = pydicom.uid.NuclearMedicineImageStorage
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 15, 1
+        dataset.PixelData = VALUES[index].astype("<i2").tobytes()
+        del dataset.RescaleSlope, dataset.RescaleIntercept
+        at(-1, **_LOST, **fields)(index, dataset)
+
+    return change
+
+
+def test_ct_tagged_as_another_modality_is_read_by_number_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    order = [3, 0, 5, 1, 4, 2]
+    write_series(tmp_path, VALUES, change=lose(), names=lambda index: f"{order[index]}.dcm")
+    with pytest.raises(UserError, match=r"but NM \(6\).*--modality any"):
+        find_series(tmp_path)
+    (series,) = find_series(tmp_path, any_modality=True)
+    np.testing.assert_array_equal(read(series), VALUES)
+    with open_series(series) as volume:
+        assert volume.spacing == (2.5, 0.7, 0.8)
+    assert "slices lie in the order of InstanceNumber" in series.note
+    assert "2.5 mm apart" in series.note
+
+
+@pytest.mark.parametrize(
+    ("place", "fields", "line"),
+    [
+        (3, {"InstanceNumber": None}, "has no InstanceNumber"),
+        (3, {"InstanceNumber": 3}, "is slice 3 after 3"),
+        (5, {"InstanceNumber": 9}, "is slice 9 after 5"),
+        (-1, {"SliceThickness": None}, "names no distance of slices"),
+        (3, {"SliceThickness": 5}, "names no distance of slices"),
+        (3, {"PixelSpacing": None}, "has no PixelSpacing"),
+    ],
+)
+def test_numbers_that_do_not_give_an_order_are_refused(
+    tmp_path: Path, place: int, fields: dict[str, object], line: str
+) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        lose()(index, dataset)
+        at(place, **fields)(index, dataset)
+
+    write_series(tmp_path, VALUES, change=change)
+    (series,) = find_series(tmp_path, any_modality=True)
+    with pytest.raises(UserError, match=line), open_series(series):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"ImagePositionPatient": [0, 0, 0]},
+            r"all 6 slices .* one ImagePositionPatient \(0, 0, 0",
+        ),
+        ({"ImagePositionPatient": None}, "has no ImagePositionPatient"),
+        ({"ImageOrientationPatient": None}, "has no ImageOrientationPatient"),
+    ],
+)
+def test_slices_without_a_place_name_the_option_that_reads_them(
+    tmp_path: Path, fields: dict[str, object], line: str
+) -> None:
+    write_series(tmp_path, VALUES, change=at(-1, **fields))
+    (series,) = find_series(tmp_path)
+    with pytest.raises(UserError, match=rf"{line}.*--modality any"), open_series(series):
+        pass
+    (series,) = find_series(tmp_path, any_modality=True)
+    np.testing.assert_array_equal(read(series), VALUES)
+
+
+def test_any_modality_leaves_sound_series_and_other_objects_as_they_are(tmp_path: Path) -> None:
+    write_series(tmp_path, VALUES, orientation=CORONAL)
+    write_series(tmp_path / "seg", VALUES[:1], seed="b", change=at(-1, Modality="RTDOSE",
+                 SOPClassUID=pydicom.uid.RTDoseStorage))  # fmt: skip
+    path = tmp_path / "seg" / "IM0000"
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.RTDoseStorage
+    dataset.save_as(path)
+    (plain,), (given,) = find_series(tmp_path), find_series(tmp_path, any_modality=True)
+    assert not given.is_numbered
+    np.testing.assert_array_equal(read(given), read(plain))
