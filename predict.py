@@ -18,16 +18,16 @@ from inference.intensity_options import AUTO, INTENSITIES, IntensityOptions
 from inference.lung_masks import find_lung_mask
 from inference.model import Model, open_model
 from inference.volumes import VolumeOptions, predict_volume
-from utils.cli import add_set_argument, create_parser, run_main
+from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.errors import UserError
 
 
 def main() -> None:
     """Command line."""
     arguments = parse()
-    out: Path = arguments.output
+    out: Path = arguments.out
     if out.exists() and not out.is_dir():
-        raise UserError(f"--output {out}: is a file; name a folder")
+        raise UserError(f"--out {out}: is a file; name a folder")
     model = open_model(arguments.checkpoint, arguments.overrides, flip=arguments.flip)
     levels = IntensityOptions(
         model.data_properties.intensity,
@@ -57,8 +57,8 @@ def parse() -> argparse.Namespace:
     parser = create_parser(
         "Segment images, NIfTI volumes or DICOM series with a checkpoint.",
         "python predict.py --checkpoint checkpoint/quickstart/seed2/best.pt --input scan.nii.gz "
-        "--output out\n"
-        "  python predict.py --checkpoint model.onnx --input dicom_folder slices --output out "
+        "--out out\n"
+        "  python predict.py --checkpoint model.onnx --input dicom_folder slices --out out "
         "--keep-going",
     )
     parser.add_argument(
@@ -72,7 +72,7 @@ def parse() -> argparse.Namespace:
         metavar="PATH",
         help="PNG, JPEG, BMP, TIFF, .nii, .nii.gz, DICOM, or folders of these",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    add_out_argument(parser, required=True, metavar="DIR")
     parser.add_argument(
         "--flip", action="store_true", help="average over slices and their mirror images"
     )
@@ -152,14 +152,14 @@ def predict_cases(
     images = [case for case in cases if not case.is_volume]
     volumes = [case for case in cases if case.is_volume]
     if images:
-        print(predict_images(images, model, arguments.output, failures))
+        print(predict_images(images, model, arguments.out, failures))
     options = VolumeOptions(levels, not arguments.no_severity, arguments.patient_id)
     for case in volumes:
         with failures.of(case):
             lung = None
             if arguments.lung and options.with_severity:
                 lung = find_lung_mask(arguments.lung, case.stem.name, len(volumes))
-            print(predict_volume(case, model, options, arguments.output, lung), flush=True)
+            print(predict_volume(case, model, options, arguments.out, lung), flush=True)
 
 
 if __name__ == "__main__":

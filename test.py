@@ -17,7 +17,7 @@ from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.data import Split, open_split
 from training.run_info import collect_environment, collect_run_info
 from training.trained_run import TrainedRun, open_run
-from utils.cli import add_set_argument, create_parser, run_main
+from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.config import Config
 from utils.config_loader import DEFAULT_CONFIG, dump_config, load_config, override_config
 from utils.errors import UserError
@@ -64,7 +64,7 @@ def parse() -> argparse.Namespace:
         default=NATIVE.name,
         help="; ".join(f"{p.name}: {p.title}" for p in PROTOCOLS.values()),
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: beside the checkpoint")
+    add_out_argument(parser, metavar="DIR", help="default: beside the checkpoint")
     parser.add_argument("--save-maps", action="store_true", help="write every map as 8-bit PNG")
     parser.add_argument(
         "--unit",

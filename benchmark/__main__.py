@@ -21,7 +21,13 @@ from benchmark.table import LEGEND, csv_path, format_rows, machine_columns, writ
 from benchmark.volume_cost import main as measure_volumes
 from benchmark.zoo.command import main as measure_zoo
 from training.builders import build_loss, build_network, build_runtime
-from utils.cli import add_config_arguments, create_parser, positive_int, run_main
+from utils.cli import (
+    add_config_arguments,
+    add_out_argument,
+    create_parser,
+    positive_int,
+    run_main,
+)
 from utils.config import Config
 from utils.config_loader import load_config
 from utils.errors import UserError
@@ -134,7 +140,7 @@ def _parse_arguments() -> argparse.Namespace:
         "--no-compile", action="store_true", help="leave out torch.compile, which takes minutes"
     )
     results = parser.add_mutually_exclusive_group()
-    results.add_argument("--out", type=csv_path, metavar="FILE", help="write the rows as CSV, too")
+    add_out_argument(results, type=csv_path, metavar="FILE", help="write the rows as CSV, too")
     results.add_argument(
         "--profile",
         type=Path,

@@ -67,7 +67,7 @@ def measure(folder: Path, num_slices: int, size: int) -> None:
     print(f"{'':<34}{'seconds':>9}{'slices/s':>10}{'peak MiB':>10}")
     for length in (num_slices // 3, num_slices):
         scan = _write_scan(folder / str(length), length, size)
-        output = ["--input", scan / "images", "--output"]
+        output = ["--input", scan / "images", "--out"]
         commands = {
             "prepare.py generic": [
                 *["prepare.py", "generic", "--from", scan, "--fractions", 1, 0, 0],

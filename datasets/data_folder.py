@@ -16,6 +16,7 @@ from datasets.card import DataCard, write_card
 from datasets.image_io import write_png
 from datasets.manifest import SPLITS
 from utils.errors import UserError
+from utils.files import quote_cell
 
 MANIFEST_COLUMNS = (
     "file", "split", "patient", "case", "source", "slice", "height", "width", "spacing_mm",
@@ -231,7 +232,8 @@ def write_manifest(root: Path, written: list[WrittenSlice], splits: Mapping[str,
         for item in written:
             writer.writerow(
                 (
-                    f"{item.name}.png", splits[item.name], item.patient, item.case, item.source,
+                    quote_cell(f"{item.name}.png"), splits[item.name], quote_cell(item.patient),
+                    quote_cell(item.case), item.source,
                     item.index, *item.size, item.spacing_mm,
                     *("" if count is None else count for count in (item.lesion_px, item.lung_px)),
                 )

@@ -1,53 +1,109 @@
 """Images of slices: grey PNG, JPEG, BMP or TIFF of 8 or 16 bits are read, PNG is written."""
 
-import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from datasets.decoder import decode, decode_strictly
+from datasets.image_formats import ImageHeader, read_header
 from utils.errors import UserError
+from utils.files import describe_stand_in
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Run-length coding is the fastest strategy, and on noise no larger than the default.
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Of the brightest level: how far JPEG and WebP let the channels of a grey picture drift apart.
+_LOSSY_TINT = 1 / 16
 
 
 def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
-    """A grey image as stored.
+    """A grey image as stored, upright as its orientation (EXIF, TIFF) says.
 
     Args:
-        path: The file. Three equal channels count as grey.
+        path: The file; its content decides on the format, not its name. Three equal channels count
+            as grey, and nearly equal ones where the format is lossy.
         as_luma: Take the luma (ITU-R BT.601) of a coloured or palette image instead of refusing it.
 
     Returns:
-        (H, W) uint8 or uint16.
+        (H, W) uint8 or uint16, black being 0.
 
     Raises:
-        UserError: The file cannot be read, is damaged or truncated, or is coloured.
+        UserError: The file cannot be read, is damaged or truncated, is coloured or see-through, or
+            holds several pages.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
-    if path.suffix.lower() == ".png":
-        _check_png(data, path)
+    if stand_in := describe_stand_in(data):
+        raise UserError(f"{path}: {stand_in}")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # an empty file, or a damaged header that asks for too much memory
-        image = None
-    if image is None:
-        raise UserError(f"{path}: not a readable image; restore it or remove it with its pair")
+        header = read_header(data)
+        _check_pages(header, path)
+        # The checksums of a PNG leave nothing to be warned of.
+        image = (decode if header.kind == "PNG" else decode_strictly)(header.pixels)
+        if image is None:
+            raise ValueError("not a readable image: empty, truncated or damaged")
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; restore it or remove it with its pair") from error
     if image.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{path}: {image.dtype} pixels; store 8 or 16 bit grey levels")
+    _check_opaque(image, header, path)
     if image.ndim == 3:
-        is_coloured = bool((image[..., :3] != image[..., :1]).any())
-        if is_coloured and not as_luma:
-            raise UserError(f"{path}: a coloured image; store one grey channel")
-        grey = cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY) if is_coloured else image[..., 0]
-        image = np.ascontiguousarray(grey)
-    return image
+        image = _to_one_channel(image[..., :3], header, as_luma, path)
+    if header.is_inverted and image.dtype == np.uint16:
+        image = np.iinfo(np.uint16).max - image
+    return image if header.orientation == 1 else _turn(image, header.orientation)
+
+
+def _check_pages(header: ImageHeader, path: Path) -> None:
+    """Refuse what a decoder would take the first picture or channel of without a word."""
+    if header.num_pages > 1:
+        raise UserError(
+            f"{path}: {header.num_pages} pages in one {header.kind}; save each page as a file of "
+            "its own"
+        )
+    if header.num_samples == 2:
+        raise UserError(f"{path}: a {header.kind} of two channels; save the grey one alone")
+    if header.kind == "GIF":
+        raise UserError(f"{path}: a GIF; save it as PNG")
+
+
+def _check_opaque(image: np.ndarray, header: ImageHeader, path: Path) -> None:
+    """Refuse what lets shine through another picture: its levels are not what is seen."""
+    if image.ndim == 3 and image.shape[2] == 4:
+        is_opaque = bool((image[..., 3] == np.iinfo(image.dtype).max).all())
+    else:
+        grey = image if image.ndim == 2 else image[..., 0]
+        is_opaque = header.transparent is None or not (grey == header.transparent).any()
+    if not is_opaque:
+        raise UserError(f"{path}: a transparent image; save it without alpha channel, opaque")
+
+
+def _to_one_channel(
+    image: np.ndarray, header: ImageHeader, as_luma: bool, path: Path
+) -> np.ndarray:
+    """The grey levels of colours (H, W, 3)."""
+    if (image == image[..., :1]).all():
+        return np.ascontiguousarray(image[..., 0])
+    drift = int(np.ptp(image, axis=2).max())
+    if not as_luma and not (header.is_lossy and drift <= _LOSSY_TINT * image.max()):
+        raise UserError(f"{path}: a coloured image; store one grey channel")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+
+def _turn(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Upright from how it is stored, by the orientation of EXIF."""
+    if orientation in (5, 6, 7, 8):
+        image = image.T
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -57,19 +113,3 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
         OSError: The disk is full or read-only.
     """
     path.write_bytes(cv2.imencode(".png", pixels, _PNG_OPTIONS)[1])
-
-
-def _check_png(data: bytes, path: Path) -> None:
-    """Walk the chunks with their checksums: a decoder returns half an image without complaint."""
-    position, kind = len(_PNG_SIGNATURE), b""
-    whole = data.startswith(_PNG_SIGNATURE)
-    while whole and kind != b"IEND":
-        length = int.from_bytes(data[position : position + 4], "big")
-        body = data[position + 4 : position + 8 + length]
-        checksum = data[position + 8 + length : position + 12 + length]
-        whole = len(checksum) == 4 and zlib.crc32(body) == int.from_bytes(checksum, "big")
-        kind, position = body[:4], position + 12 + length
-    if not whole:
-        raise UserError(
-            f"{path}: a truncated or damaged PNG; restore it or remove it with its pair"
-        )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
 from utils.errors import UserError
+from utils.files import unquote_cell
 
 SPLITS = ("train", "val", "test")
 _SUFFIXES = (*IMAGE_SUFFIXES, ".dcm", ".nii", ".nii.gz", ".npy")  # of what slices were made from
@@ -21,6 +22,14 @@ class ManifestEntry(NamedTuple):
 
     patient: str
     spacing: tuple[float, float] | None
+
+
+def stem_of(path: Path) -> str:
+    """The stem of a file, in composed letters: file systems and archives differ in how they spell.
+
+    Unicode has two spellings of many letters (NFC, NFD).
+    """
+    return unicodedata.normalize("NFC", path.stem)
 
 
 class ManifestRow(NamedTuple):
@@ -142,7 +151,9 @@ def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         for values in reader:
             if any(value.strip() for value in values):
-                cells = zip(columns, (value.strip() for value in values), strict=False)
+                cells = zip(
+                    columns, (unquote_cell(value.strip()) for value in values), strict=False
+                )
                 yield reader.line_num + skipped + 1, dict(cells)
     except csv.Error as error:
         line = reader.line_num + skipped + 1

@@ -10,6 +10,7 @@ from datasets.manifest import (
     ManifestEntry,
     read_manifest,
     slice_key,
+    stem_of,
     unlisted_slices,
 )
 from datasets.slice_names import patient_of_stem
@@ -117,7 +118,8 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
             continue
-        if path.stem in found:
-            raise UserError(f"{path}: {found[path.stem]} has the same stem; keep one of the two")
-        found[path.stem] = path
+        stem = stem_of(path)
+        if stem in found:
+            raise UserError(f"{path}: {found[stem]} has the same stem; keep one of the two")
+        found[stem] = path
     return found

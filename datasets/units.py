@@ -9,6 +9,8 @@ from datasets.volumes.volume import Volume
 HU, GRAY, UNIT, ARBITRARY = "HU", "0-255", "0-1", "arbitrary"
 # What a scanner adds to HU to store them without a sign (RescaleIntercept of CT).
 OFFSET = 1024.0
+_NOISE_HU = 100.0  # of air
+_UNSIGNED = 2.0**15  # what is larger was negative before it lost its sign
 _NUM_SLICES = 16  # that are looked at
 _SIDE = 64  # px of a slice that are looked at in each direction, at the most
 
@@ -98,10 +100,15 @@ def recognise_unit(values: StoredValues) -> str | None:
 
 
 def is_offset(values: StoredValues) -> bool:
-    """Whether values look like HU + 1024, of which the header no longer says so."""
-    if values.high < _BONE_HU or not find_misfit(values, HU):
+    """Whether values look like HU + 1024, of which the header no longer says so.
+
+    Air then lies at 0 or a little above; another offset is not to be taken for this one.
+    """
+    if not _BONE_HU <= values.high < _UNSIGNED or not find_misfit(values, HU):
         return False
-    return not find_misfit(values.minus(OFFSET), HU)
+    everything = np.concatenate(values.slices)
+    has_air = np.mean((everything > -_NOISE_HU) & (everything < _NOISE_HU)) >= _LEAST_AIR
+    return bool(has_air) and not find_misfit(values.minus(OFFSET), HU)
 
 
 def _is_within(values: StoredValues, white: float) -> bool:

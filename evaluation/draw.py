@@ -7,7 +7,13 @@ from pathlib import Path
 from evaluation.paper_figures import lesion_areas, pick_by_area, save_paper_figures
 from training.data import Split, open_split
 from training.trained_run import TrainedRun, name_runs, open_run
-from utils.cli import add_set_argument, create_parser, positive_int, run_main
+from utils.cli import (
+    add_out_argument,
+    add_set_argument,
+    create_parser,
+    positive_int,
+    run_main,
+)
 from utils.errors import UserError, suggestion
 
 _NUM_CASES = 4
@@ -69,7 +75,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", type=Path, nargs="+", required=True, metavar="FILE", help="one per run"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_out_argument(parser, required=True, metavar="DIR")
     parser.add_argument(
         "--split",
         choices=("train", "val", "test"),

@@ -1,5 +1,6 @@
 """Predicted maps and masks that lie in two folders as image files, to be scored as cases."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,14 +18,24 @@ from evaluation.cases import Case
 from utils.errors import UserError
 
 _MAX_LISTED = 5
+_WHITE = 255
+_MOST_CLASSES = 15  # a map without a level above may be one of classes
 
 
 class MapPairs(NamedTuple):
-    """Maps and masks of equal stem, sorted by it; and how the masks are written."""
+    """Maps and masks of equal stem, sorted by it; and how they are written.
+
+    Attributes:
+        maps: Predicted maps.
+        masks: Their masks.
+        encoding: Which values of the masks are lesion.
+        map_top: The level of a map that is probability 1: 255, or 1 in a folder of 0 and 1 alone.
+    """
 
     maps: list[Path]
     masks: list[Path]
     encoding: MaskEncoding
+    map_top: int = 255
 
 
 def find_map_pairs(maps: Path, masks: Path, lesion_values: Sequence[int] | None = None) -> MapPairs:
@@ -56,7 +67,27 @@ def find_map_pairs(maps: Path, masks: Path, lesion_values: Sequence[int] | None 
     map_paths, mask_paths = ([found[stem] for stem in stems] for found in by_stem)
     with ThreadPoolExecutor() as pool:
         values = list(pool.map(_mask_values, mask_paths))
-    return MapPairs(map_paths, mask_paths, recognise_masks(mask_paths, values, lesion_values))
+    encoding = recognise_masks(mask_paths, values, lesion_values)
+    return MapPairs(map_paths, mask_paths, encoding, _find_top(maps, map_paths))
+
+
+def _find_top(folder: Path, paths: Sequence[Path]) -> int:
+    """What is probability 1 in a folder of maps: the first level above some settles it."""
+    top = 0
+    for path in paths:
+        top = max(top, int(read_gray(path).max()))
+        if top > _MOST_CLASSES:
+            return _WHITE
+    if top == 1:
+        print(f"note: --maps {folder}: all maps hold 0 and 1 alone; 1 is read as probability 1")
+        return 1
+    if top:
+        print(
+            f"warning: --maps {folder}: no map has a level above {top}, where 255 is probability "
+            "1; maps of classes? store probabilities as 0 to 255",
+            file=sys.stderr,
+        )
+    return _WHITE
 
 
 def _mask_values(path: Path) -> frozenset[int]:
@@ -105,6 +136,7 @@ class FolderCases:
                 f"{path}: {levels.shape[0]} x {levels.shape[1]} px, but its mask has "
                 f"{size[0]} x {size[1]} px; store both at one size (--protocol infnet resizes maps)"
             )
+        levels = levels * (_WHITE // self.pairs.map_top)
         return levels if levels.shape == size else _resize_levels(levels, size)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from metrics.registry import METRICS
 from utils.errors import UserError
+from utils.files import unquote_cell
 
 # Keys of metrics.json without which equal figures would not mean the same.
 _CONVENTIONS = ("protocol", "threshold", "empty_target", "distance_unit", "surface_tolerance")
@@ -87,7 +88,7 @@ def _read_cases(path: Path, wanted: list[str]) -> tuple[list[str], dict[Case, di
                 where = f"{path}, line {reader.line_num}"
                 if None in row or None in row.values():
                     raise UserError(f"{where}: not one cell per column; run test.py again")
-                case = row["name"], row["patient"]
+                case = unquote_cell(row["name"]), unquote_cell(row["patient"])
                 if case in cases:
                     raise UserError(f"{where}: {case[0]} for the second time; run test.py again")
                 cases[case] = {key: _value(row, key, where) for key in keys}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 
-from utils.errors import UserError
+from utils.errors import UserError, advise
 from utils.files import draft_folder
 
 
@@ -34,8 +34,8 @@ def case_files(out: Path, stem: PurePath, endings: Sequence[str]) -> Iterator[Pa
             _publish(draft, folder, [f"{stem.name}{ending}" for ending in endings])
     except OSError as error:
         raise UserError(
-            f"{out / stem}: cannot be written ({error.strerror or error}); make room on the disk, "
-            "or choose another --output"
+            f"{out / stem}: cannot be written ({error.strerror or error}); {advise(error)}, "
+            "or choose another --out"
         ) from error
     finally:
         _remove_empty(folder, keep)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from inference.onnx_predictor import INPUT, ONNX_SUFFIX, OUTPUT, OnnxFacts, OnnxPredictor
 from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, open_run
-from utils.cli import create_parser, run_main
+from utils.cli import add_out_argument, create_parser, run_main
 from utils.config import Config
 from utils.contracts import noise_batch
 from utils.errors import UserError
@@ -151,7 +151,7 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.prog = "python -m inference.export"
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .onnx")
+    add_out_argument(parser, required=True, metavar="FILE", help="ends in .onnx")
     arguments = parser.parse_args()
     if arguments.out.suffix.lower() != ONNX_SUFFIX:
         parser.error(f"--out {arguments.out}: must end in {ONNX_SUFFIX}")

@@ -124,7 +124,7 @@ def _root_of(path: Path, out: Path) -> Path:
         check_disk(path)
         path = path.parent
     if path.resolve() == out.resolve():
-        raise UserError(f"--output {out}: is the input as well; choose another folder")
+        raise UserError(f"--out {out}: is the input as well; choose another folder")
     return path
 
 

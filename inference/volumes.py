@@ -94,7 +94,8 @@ def predict_volume(
         if options.with_severity and volume.has_place:
             is_hu = rule.unit == HU
             write_severity(base, volume, mask, lungs, unit_is_hu=is_hu, title=str(case.stem))
-    found = f"{volume.path}: {len(volume)} slices, {describe_rule(rule)}"
+    name = f"{volume.path} ({case.series.name})" if case.series else f"{volume.path}"
+    found = f"{name}: {len(volume)} slices, {describe_rule(rule)}"
     found += f"; {describe_lesions(volume, lesions.areas)}; {rate:.1f} slices/s"
     return f"{found}; {note}" if note else found
 

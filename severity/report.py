@@ -16,7 +16,7 @@ from severity.lungs.lungs import NoLungs, open_lungs
 from severity.lungs.threshold import CLOSING_MM, LEAST_AREA_CM2
 from severity.measure import DENSE_HU, Severity, measure
 from severity.views import View, make_views
-from utils.files import whole_file
+from utils.files import quote_cell, whole_file
 from utils.html.template import load_template
 
 DISCLAIMER = "For research only; not a medical device."
@@ -114,7 +114,7 @@ def _write_csv(path: Path, severity: Severity) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(_COLUMNS)
-        writer.writerows([severity.title, *row] for row in rows)
+        writer.writerows([quote_cell(severity.title), *row] for row in rows)
 
 
 def _region_rows(severity: Severity) -> list[tuple[regions.Region, int | None]]:

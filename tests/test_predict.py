@@ -33,7 +33,7 @@ def predict(run_script: Callable, best: Path, tmp_path: Path) -> Callable:
     """Run predict.py with the checkpoint; outputs go to <tmp_path>/out."""
 
     def run(*arguments: str | Path) -> object:
-        common = ["--checkpoint", best, "--output", tmp_path / "out"]
+        common = ["--checkpoint", best, "--out", tmp_path / "out"]
         return run_script("predict.py", *common, "--input", *arguments)
 
     return run
@@ -201,7 +201,7 @@ def test_everything_in_a_folder_is_predicted_into_equal_sub_folders_again_and_ag
     out = folder / "out"  # within the inputs, and yet not searched
     seen = []
     for _ in range(2):
-        finished = predict(folder, "--no-severity", "--output", out)
+        finished = predict(folder, "--no-severity", "--out", out)
         assert finished.code == 0, finished.err
         assert "warning: 1 file is no case: readme.txt" in finished.out
         seen.append({name: (out / name).read_bytes() for name in names_in(out)})

@@ -17,7 +17,7 @@ def predict(run_script: Callable, tmp_path: Path) -> Callable:
     best = save_network(tmp_path / "runs" / "small" / "seed2" / "best.pt")
 
     def run(*arguments: str | Path) -> object:
-        common = ["--checkpoint", best, "--output", tmp_path / "out"]
+        common = ["--checkpoint", best, "--out", tmp_path / "out"]
         return run_script("predict.py", *common, "--input", *arguments)
 
     return run

@@ -26,7 +26,7 @@ def predict(run_script: Callable, best: Path, tmp_path: Path) -> Callable:
     """Run predict.py with the checkpoint; outputs go to <tmp_path>/out."""
 
     def run(*arguments: str | Path) -> object:
-        common = ["--checkpoint", best, "--output", tmp_path / "out", "--no-severity"]
+        common = ["--checkpoint", best, "--out", tmp_path / "out", "--no-severity"]
         return run_script("predict.py", *common, "--input", *arguments)
 
     return run
@@ -101,9 +101,9 @@ def test_cases_that_would_overwrite_each_other_are_refused(
         (tmp_path / name).touch()
     refused(predict(tmp_path / "in"), "S.bmp", "s.png", "different folders")
     refused(predict(tmp_path / "b" / "s.nii", tmp_path / "c" / "s.nii"), "b/s.nii", "c/s.nii")
-    refused(predict(tmp_path / "b", "--output", tmp_path / "b"), "--output", "the input as well")
+    refused(predict(tmp_path / "b", "--out", tmp_path / "b"), "--out", "the input as well")
     file = tmp_path / "b" / "s.nii"
-    refused(predict(file, "--output", file), "--output", "is a file")
+    refused(predict(file, "--out", file), "--out", "is a file")
 
 
 def test_a_checkpoint_that_is_missing_or_spoilt_is_refused(
@@ -156,7 +156,7 @@ def test_masks_of_lungs_must_fit_their_volume(
 ) -> None:
     scans = [save_scan(tmp_path / "in" / f"{name}.nii") for name in "ab"]
     other = save_scan(tmp_path / "lungs" / "a_lung.nii", np.ones((4, 32, 30), np.uint8))
-    common = ["--checkpoint", best, "--output", tmp_path / "out", "--input"]
+    common = ["--checkpoint", best, "--out", tmp_path / "out", "--input"]
     for lung, inputs, parts in (
         (other, scans[:1], [str(other), "4 x 32 x 30", "4 x 32 x 32"]),
         (other, scans, ["one mask for 2 volumes"]),

@@ -178,3 +178,71 @@ def test_any_data_folder_can_be_described(
     }
     refused(run_script("prepare.py", "describe", tmp_path / "nothing"), "nothing")
     assert not (tmp_path / "nothing").exists()
+
+
+def _write_slices(folder: Path, images: list[np.ndarray], suffix: str = ".png") -> None:
+    """A slice of each patient, and its mask."""
+    for number, image in enumerate(images):
+        for kind in ("images", "masks"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / "images" / f"p{number}_z001{suffix}"), image)
+        mask = np.zeros(image.shape, np.uint8)
+        mask[4:9, 5 + number : 12] = 255
+        cv2.imwrite(str(folder / "masks" / f"p{number}_z001.png"), mask)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_of_few_levels_are_warned_of_and_kept_as_the_warning_says(
+    suffix: str, run_script: Callable, tmp_path: Path
+) -> None:
+    coarse = np.random.default_rng(3).integers(-1000, 400, (4, 6, 6))
+    hounsfield = [cv2.resize(one.astype(np.float32), (48, 48)) for one in coarse]
+    slices = [(one + 32768).astype(np.uint16) for one in hounsfield]
+    _write_slices(tmp_path / "in", slices, suffix)
+    arguments = ["generic", "--from", tmp_path / "in", "--fractions", 0.5, 0.25, 0.25]
+    finished = run_script("prepare.py", *arguments, "--out", tmp_path / "few")
+    assert finished.code == 0, finished.err
+    assert "no slice uses more than" in finished.err
+    assert "--bits 16 --window LOW HIGH" in finished.err
+    checked = run_script("prepare.py", "check", tmp_path / "few")
+    assert f"{tmp_path / 'few' / 'train' / 'image'}: no slice uses more than" in checked.out
+    kept = ["--bits", 16, "--window", -1000, 400, "--out", tmp_path / "kept"]
+    finished = run_script("prepare.py", *arguments, *kept)
+    assert (finished.code, "grey levels" in finished.err) == (0, False)
+    (image, *_) = (tmp_path / "kept" / "train" / "image").iterdir()
+    assert len(np.unique(cv2.imread(str(image), cv2.IMREAD_UNCHANGED))) > 500
+    assert "grey level" not in run_script("prepare.py", "check", tmp_path / "kept").out
+
+
+def test_a_stack_of_pages_is_refused_with_their_number(
+    run_script: Callable, refused: Callable, tmp_path: Path
+) -> None:
+    image = np.random.default_rng(3).integers(0, 255, (48, 48), np.uint8)
+    _write_slices(tmp_path / "in", [image, 255 - image], ".tif")
+    page = tmp_path / "in" / "images" / "p1_z001.tif"
+    cv2.imwritemulti(str(page), [image] * 6)
+    arguments = ["--from", tmp_path / "in", "--out", tmp_path / "out"]
+    refused(run_script("prepare.py", "generic", *arguments), str(page), "6 pages")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_of_ones_own_are_not_cited(
+    run_script: Callable, downloads: Path, tmp_path: Path
+) -> None:
+    arguments = ["--from", downloads, "--fractions", 0.5, 0.25, 0.25]
+    finished = run_script("prepare.py", "generic", *arguments, "--out", tmp_path / "out")
+    assert finished.code == 0, finished.err
+    assert "licence" in finished.out
+    for head in ("cite", "from  ", "expects", "()", "; no direct link"):
+        assert head not in finished.out
+    assert not [line for line in finished.out.splitlines() if not line.strip()]
+
+
+def test_a_folder_without_a_pair_is_refused_in_three_lines(
+    run_script: Callable, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    arguments = ["--from", tmp_path / "in", "--out", tmp_path / "out"]
+    finished = run_script("prepare.py", "generic", *arguments)
+    assert finished.code == 2
+    assert len(finished.err.strip().splitlines()) == 3

@@ -3,17 +3,21 @@
 import contextlib
 import os
 import pickle
+import signal
+import threading
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import nn
 
 from utils.errors import UserError
-from utils.files import cannot_write, draft_of, whole_file
+from utils.files import cannot_write, describe_stand_in, draft_of, whole_file
 
 FORMAT = 2
 _FOLDER = 0x10  # MS-DOS attribute in a zip archive's directory
@@ -33,6 +37,12 @@ def save_checkpoint(path: Path, content: Mapping[str, Any], keep_previous: bool 
     Raises:
         UserError: The disk is full or read-only; the old file is untouched.
     """
+    with _loader_deaths_waiting():
+        _write(path, content, keep_previous)
+
+
+def _write(path: Path, content: Mapping[str, Any], keep_previous: bool) -> None:
+    """See save_checkpoint."""
     try:
         with whole_file(path) as temporary:
             with temporary.open("wb") as stream:
@@ -49,6 +59,28 @@ def save_checkpoint(path: Path, content: Mapping[str, Any], keep_previous: bool 
                 raise origin from None  # of a signal's handler: no matter of this file
         failed = [origin for origin in origins if isinstance(origin, OSError)]
         raise cannot_write(path, next(iter(failed), error)) from error
+
+
+@contextmanager
+def _loader_deaths_waiting() -> Iterator[None]:
+    """Let the death of a loader process wait until the file is whole.
+
+    DataLoader raises it from a signal's handler, within whatever runs: torch's writer, cut short,
+    would write on to a file that has been closed, and end the process.
+    """
+    number = getattr(signal, "SIGCHLD", None)
+    handler = None if number is None else signal.getsignal(number)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[tuple[int, FrameType | None]] = []
+    signal.signal(number, lambda *signals: caught.append(signals))
+    try:
+        yield
+    finally:
+        signal.signal(number, handler)
+    if caught:
+        handler(*caught[0])
 
 
 def previous_path(path: Path) -> Path:
@@ -86,6 +118,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; train.py writes best.pt and last.pt")
+    with path.open("rb") as stream:
+        stand_in = describe_stand_in(stream.read(1024))
+    if stand_in:
+        raise UserError(f"{path}: {stand_in}")
     try:
         _check_sums(path)
         with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """Data of a configuration: splits looked through, cached and dealt out to the processes."""
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,6 +129,12 @@ def build_training_data(
     if world.is_main:
         for split in (train, val):
             print(split.describe(config.data.edge_width))
+        if not any(train.inspection.has_lesion):
+            print(
+                f"warning: {Path(config.data.root) / 'train'}: no mask shows a lesion, so there is "
+                "none to learn; look at the masks",
+                file=sys.stderr,
+            )
     batches = SeededBatches(
         len(train.slices),
         config.training.batch_size,

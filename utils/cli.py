@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from utils.config_loader import DEFAULT_CONFIG
 from utils.errors import Interrupted, MachineError, UserError, explain
@@ -37,6 +38,30 @@ def create_parser(description: str, example: str) -> argparse.ArgumentParser:
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_out_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """--out; --output still does, and is told its name.
+
+    Args:
+        parser: Of any command.
+        options: See argparse.ArgumentParser.add_argument.
+    """
+    options = {"type": Path} | options
+    action = parser.add_argument("--out", "--output", action=_Out, **options)
+    action.option_strings = ["--out"]  # the one that help and errors name
+
+
+class _Out(argparse.Action):
+    """Keeps the place."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, arguments: argparse.Namespace, place: Path, name: str
+    ) -> None:
+        """Store it as --out."""
+        if name == "--output":
+            print("warning: --output is called --out", file=sys.stderr)
+        setattr(arguments, self.dest, place)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """How a run can end other than by its own end, and the one clear line for each of these ends."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,18 @@ _LOST = "another process of the job is gone or does not answer; its own message 
 _COMPILER = "training.compile: {}; mend that, or set it to false"
 # How gloo, NCCL and the store between the processes speak of one that is gone.
 _SIGNS_OF_LOSS = ("gloo", "nccl", "connection", "store", "timed out", "broken pipe", "peer")
+
+_GONE = "its folder is not there: was it removed or renamed meanwhile?"
+_NO_RIGHT = "get the right to write there, or choose another folder"
+_ADVICE = {
+    errno.ENAMETOOLONG: "shorten its name",
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.ESTALE: _GONE,
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EROFS: _NO_RIGHT,
+}
 
 
 class UserError(ValueError):
@@ -69,8 +82,8 @@ def explain(error: BaseException, folder: Path, num_processes: int) -> BaseExcep
         return _unwrapped(error, text)
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         return UserError(
-            f"{error.filename or folder}: cannot be written ({error.strerror or text}); make room "
-            "on the disk"
+            f"{error.filename or folder}: cannot be written ({error.strerror or text}); "
+            f"{advise(error)}"
         )
     if is_memory or "can't allocate memory" in text:
         return MachineError(_MEMORY)
@@ -87,6 +100,11 @@ def explain(error: BaseException, folder: Path, num_processes: int) -> BaseExcep
     if num_processes > 1 and any(sign in text.lower() for sign in _SIGNS_OF_LOSS):
         return MachineError(_LOST)
     return error
+
+
+def advise(error: BaseException) -> str:
+    """What to do about a file that cannot be written."""
+    return _ADVICE.get(getattr(error, "errno", None), "make room on the disk")
 
 
 def _unwrapped(error: UserError, text: str) -> UserError:

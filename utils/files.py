@@ -11,15 +11,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from utils.errors import UserError
+from utils.errors import UserError, advise
 
 # Of draft_of in any process; what is left of one that was killed may go.
 DRAFTS = ".[0-9]*.*"
+_MAX_NAME_BYTES = 255
+_RANDOM_BYTES = 10  # of mkdtemp, and two dots
+# A spreadsheet takes a cell that begins so for a formula, and may run it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def draft_of(path: Path) -> Path:
     """A temporary name for a file, beside it; another at every call, on every machine."""
-    return path.with_name(f".{os.getpid()}.{uuid.uuid4().hex}.{path.name}")
+    prefix = f".{os.getpid()}.{uuid.uuid4().hex}."
+    return path.with_name(prefix + _end_of(path.name, len(prefix)))
+
+
+def _end_of(name: str, num_more: int) -> str:
+    """As much of a name's end as file systems take, with so many bytes more."""
+    while len(os.fsencode(name)) + num_more > _MAX_NAME_BYTES:
+        name = name[1:]
+    return name
 
 
 @contextmanager
@@ -63,7 +75,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def draft_folder(parent: Path, name: str) -> Iterator[Path]:
     """A new folder in `parent`, which is made where it is missing; gone after the block."""
     parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+    draft = Path(tempfile.mkdtemp(prefix=f".{_end_of(name, _RANDOM_BYTES)}.", dir=parent))
     try:
         yield draft
     finally:
@@ -73,7 +85,21 @@ def draft_folder(parent: Path, name: str) -> Iterator[Path]:
 def cannot_write(path: Path, error: Exception) -> UserError:
     """One line for a disk that does not take it; what was asked for, not the temporary name."""
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return UserError(f"{path}: cannot be written ({reason}); make room on the disk")
+    return UserError(f"{path}: cannot be written ({reason}); {advise(error)}")
+
+
+def describe_stand_in(data: bytes) -> str | None:
+    """What lies in the place of a file that never came; None where it is nothing of that kind.
+
+    Args:
+        data: The beginning of the file, 100 bytes or more.
+    """
+    if data.startswith(b"version https://git-lfs.github.com/"):
+        return "a Git LFS pointer, not the file itself: fetch it with 'git lfs pull'"
+    start = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page, not the file: the download was refused (log in, or try again later)"
+    return None
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -97,7 +123,26 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with whole_file(path) as file, file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: quote_cell(cell) for key, cell in row.items()} for row in rows)
+
+
+def quote_cell(cell: Any) -> Any:
+    """A cell of a CSV as no spreadsheet runs it: an apostrophe before text like a formula."""
+    is_formula = isinstance(cell, str) and cell.startswith(_FORMULA) and not _is_number(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def unquote_cell(cell: str) -> str:
+    """The text of a cell that quote_cell has written."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -113,4 +158,4 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if not rows or any(None in row or None in row.values() for row in rows):
         raise UserError(f"{path}: no table with as many cells in every row as in the first line")
-    return rows
+    return [{key: unquote_cell(cell) for key, cell in row.items()} for row in rows]

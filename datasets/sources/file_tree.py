@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from utils.errors import UserError
+from utils.files import describe_stand_in
 
 _IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
 _SUFFIXES = (".nii.gz",)  # of two parts
@@ -103,7 +105,7 @@ class FileTree:
         base = root if root.is_dir() else root.parent
         self.files: list[FoundFile] = []
         for path in paths:
-            place = PurePosixPath(path.relative_to(base).as_posix())
+            place = _composed(path.relative_to(base).as_posix())
             if path.is_dir() or _is_ignored(place):
                 continue
             if path.suffix.lower() == ".zip":
@@ -148,7 +150,12 @@ def _list_archive(path: Path, place: PurePosixPath, *, beside: bool) -> list[Fou
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+    except zipfile.BadZipFile as error:
+        with path.open("rb") as stream:
+            stand_in = describe_stand_in(stream.read(1024))
+        reason = f": {stand_in}" if stand_in else f" ({error}); download it again"
+        raise UserError(f"{path}: not a whole zip archive{reason}") from error
+    except (NotImplementedError, ValueError, OSError) as error:
         raise UserError(f"{path}: not a whole zip archive ({error}); download it again") from error
     found = []
     for member in members:
@@ -160,7 +167,9 @@ def _list_archive(path: Path, place: PurePosixPath, *, beside: bool) -> list[Fou
         if member.is_dir() or not inner.name or _is_ignored(inner):
             continue
         if not (beside and _is_unpacked(path, inner, member.file_size)):
-            found.append(FoundFile(path, member.filename, place.with_suffix("") / inner))
+            found.append(
+                FoundFile(path, member.filename, place.with_suffix("") / _composed(str(inner)))
+            )
     return sorted(found, key=lambda file: file.place)
 
 
@@ -173,6 +182,11 @@ def _is_unpacked(archive: Path, inner: PurePosixPath, num_bytes: int) -> bool:
     folders = [archive.with_suffix("")] + [archive.parent] * (len(inner.parts) > 1)
     copies = [folder / inner for folder in folders]
     return any(copy.is_file() and copy.stat().st_size == num_bytes for copy in copies)
+
+
+def _composed(place: str) -> PurePosixPath:
+    """A place in composed letters (NFC): archives of some systems spell them in parts (NFD)."""
+    return PurePosixPath(unicodedata.normalize("NFC", place))
 
 
 def _is_ignored(place: PurePosixPath) -> bool:

@@ -11,6 +11,7 @@ AFFIXES = (
     "_segmentation", "_infection", "_lesion", "image_", "_image", "img_", "_img", "_im", "_ct",
 )  # fmt: skip
 _NUM_LISTED = 5
+_MAX_LINE = 400  # characters of what is expected
 
 
 def pair_by_stem(
@@ -97,10 +98,13 @@ def match(
 
 
 def nothing_found(tree: FileTree, expects: Sequence[str]) -> UserError:
-    """What to say where a folder holds no case of a source."""
-    return UserError(
-        f"--from {tree.root}: no case found, but {tree.describe()}; expected {'; '.join(expects)}"
-    )
+    """What to say where a folder holds no case of a source: one line, or three where it is long."""
+    found = f"--from {tree.root}: no case found, but {tree.describe()};"
+    if len("; ".join(expects)) <= _MAX_LINE:
+        return UserError(f"{found} expected {'; '.join(expects)}")
+    half = (len(expects) + 1) // 2
+    first, rest = ("; ".join(part) for part in (expects[:half], expects[half:]))
+    return UserError(f"{found}\n  expected {first};\n  {rest}")
 
 
 def _listed(files: Sequence[FoundFile]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from utils.errors import UserError
+from utils.files import describe_stand_in
 
 # Both are single-file headers; nib.Nifti2Header is a subclass of the other.
 Header = nib.Nifti1Header | nib.Nifti2Header
@@ -85,7 +86,8 @@ def _parse(path: Path, start: bytes) -> Header:
     elif start[344:348] == b"ni1\0" or start[4:8] == b"ni2\0":
         raise UserError(f"{path}: half of a .hdr and .img pair; convert it to one .nii file")
     else:
-        raise UserError(f"{path}: {'not a NIfTI file' if start else 'an empty file'}")
+        other = "not a NIfTI file" if start else "an empty file"
+        raise UserError(f"{path}: {describe_stand_in(start) or other}")
     size = _SIZES[kind]
     if len(start) < size:
         raise UserError(f"{path}: ends within its header; get the file again")

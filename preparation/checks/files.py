@@ -10,8 +10,10 @@ from datasets.card import DataCard
 from datasets.data_folder import UNLABELLED
 from datasets.image_io import IMAGE_SUFFIXES, read_gray
 from datasets.inspection import recognise_masks
+from datasets.manifest import stem_of
 from preparation.checks.mask_review import SliceThumbnails, thumbnails_of
 from preparation.checks.near_duplicates import make_thumbnail
+from preparation.overview.grey_levels import num_levels
 from utils.errors import UserError
 
 _LOSSY = (".jpg", ".jpeg")
@@ -44,6 +46,7 @@ class SliceReport(NamedTuple):
         mask_values: None where the mask is missing or unfit.
         lesion_px: None as mask_values.
         outside_px: Of lesion outside of the lung; None without a fit lung mask.
+        num_levels: Grey levels that the image uses; None as thumbnail.
     """
 
     problems: list[str]
@@ -51,6 +54,7 @@ class SliceReport(NamedTuple):
     mask_values: frozenset[int] | None = None
     lesion_px: int | None = None
     outside_px: int | None = None
+    num_levels: int | None = None
 
 
 def list_split(root: Path, name: str, problems: list[str]) -> SplitFiles:
@@ -84,6 +88,7 @@ def report_slice(item: ListedSlice, card: DataCard | None) -> SliceReport:
     """Read all files of a slice."""
     problems: list[str] = []
     image = _read(item.image, problems)
+    levels = None if image is None else num_levels(image)
     if image is not None:
         problems += _image_problems(item.image, image, card)
     pixels = {kind: _read(path, problems) for kind, path in item.beside.items()}
@@ -101,13 +106,14 @@ def report_slice(item: ListedSlice, card: DataCard | None) -> SliceReport:
     if image is not None:
         thumbnails = thumbnails_of(image, make_thumbnail(image), mask, lung)
     if mask is None:
-        return SliceReport(problems, thumbnails)
+        return SliceReport(problems, thumbnails, num_levels=levels)
     return SliceReport(
         problems,
         thumbnails,
         frozenset(np.unique(mask).tolist()),
         int(np.count_nonzero(mask)),
         None if lung is None else int(np.count_nonzero((mask > 0) & (lung == 0))),
+        levels,
     )
 
 
@@ -151,9 +157,10 @@ def _list_images(folder: Path, problems: list[str]) -> dict[str, Path]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
             continue
-        if path.stem in found:
-            problems.append(f"{path}: {found[path.stem]} has the same stem; keep one of the two")
-        found.setdefault(path.stem, path)
+        stem = stem_of(path)
+        if stem in found:
+            problems.append(f"{path}: {found[stem]} has the same stem; keep one of the two")
+        found.setdefault(stem, path)
     return found
 
 

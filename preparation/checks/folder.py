@@ -20,6 +20,7 @@ from preparation.checks.lone_slices import explain_lone_slices
 from preparation.checks.mask_review import SliceThumbnails
 from preparation.checks.misplaced import explain_misfits
 from preparation.checks.records import check_manifest, check_split_list, read_patients
+from preparation.overview.grey_levels import FEW_LEVELS, describe_few_levels
 from utils.errors import UserError
 from utils.messages import count
 
@@ -109,6 +110,9 @@ def _sum_up(
 ) -> None:
     """Count a split, and say what only all of its slices together tell."""
     words = f"{split.name}: {count(len(reports), 'slice')} of {count(num_patients, 'patient')}"
+    most = max((report.num_levels or 0 for report in reports), default=0)
+    if 0 < most < FEW_LEVELS:
+        check.notes.append(f"{split.folder / 'image'}: {describe_few_levels(most)}")
     if split.name == UNLABELLED:
         check.counts.append(words)
         return

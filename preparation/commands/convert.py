@@ -10,10 +10,16 @@ from datasets.data_folder import FolderSummary
 from datasets.sources.download import download
 from datasets.sources.file_tree import FileTree
 from datasets.sources.source import Source
-from preparation.commands.output import bar, describe_folder_summary, describe_source
+from preparation.commands.output import (
+    bar,
+    describe_folder_summary,
+    describe_source,
+    describe_terms,
+)
 from preparation.conversion.convert import convert
 from preparation.conversion.mask_orientation import OPTION, parse_mask_orientation
 from preparation.conversion.options import ConversionOptions, parse_keep_empty
+from utils.cli import add_out_argument
 from utils.errors import UserError
 
 _Bar = Callable[[Iterable], Iterable]
@@ -23,7 +29,7 @@ _Writer = Callable[[ConversionOptions, _Bar], FolderSummary]
 def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that every data set has in common."""
     default = ConversionOptions()
-    parser.add_argument("--out", type=Path, metavar="DIR", help="new data folder")
+    add_out_argument(parser, metavar="DIR", help="new data folder")
     parser.add_argument(
         "--fractions",
         type=float,
@@ -125,7 +131,7 @@ def make_data_folder(
     if arguments.out is None:
         raise UserError("--out: name the data folder to make")
     for source in sources:
-        print(describe_source(source))
+        print(describe_terms(source))
     start = time.perf_counter()
     summary = write(read_options(arguments), bar("scans"))
     print(describe_folder_summary(arguments.out, summary, time.perf_counter() - start))

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from preparation.overview import describe_folder
+from utils.cli import add_out_argument
 from utils.errors import UserError
 
 
@@ -13,9 +14,7 @@ def add_describe(commands: argparse._SubParsersAction) -> None:
         "describe", help="write fingerprint.html, fingerprint.json and montage.png of a data folder"
     )
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where to (default: the data folder itself)"
-    )
+    add_out_argument(parser, metavar="DIR", help="where to (default: the data folder itself)")
     parser.set_defaults(function=describe)
 
 

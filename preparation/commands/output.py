@@ -24,19 +24,20 @@ def describe_folder_summary(out: Path, summary: FolderSummary, seconds: float) -
 
 def describe_source(source: Source) -> str:
     """A source with its terms, and what is expected on the disk."""
+    return "\n".join([describe_terms(source), *_indented("expects", source.expects)])
+
+
+def describe_terms(source: Source) -> str:
+    """A source with its terms; files of one's own come from nowhere and are not cited."""
     facts = source.facts
     link = "prepare.py fetches it (--download)" if source.downloads else "no direct link"
     labels = ", ".join(f"{value} {name}" for value, name in source.labels.items())
-    return "\n".join(
-        [
-            f"{facts.name}: {facts.title}",
-            f"  licence    {facts.licence}",
-            f"  cite       {facts.citation}",
-            f"  from       {source.homepage} ({source.size}; {link})",
-            f"  labels     {labels or 'none'}",
-            *_indented("expects", source.expects),
-        ]
-    )
+    lines = [f"{facts.name}: {facts.title}", f"  licence    {facts.licence}"]
+    if facts.citation:
+        lines.append(f"  cite       {facts.citation}")
+    if source.homepage:
+        lines.append(f"  from       {source.homepage} ({source.size}; {link})")
+    return "\n".join([*lines, f"  labels     {labels or 'none'}"])
 
 
 def _indented(head: str, lines: Iterable[str]) -> list[str]:

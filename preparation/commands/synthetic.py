@@ -2,10 +2,10 @@
 
 import argparse
 import time
-from pathlib import Path
 
 from datasets.synthetic.generate import write_synthetic_set
 from preparation.commands.output import bar, describe_folder_summary
+from utils.cli import add_out_argument
 from utils.errors import UserError
 
 
@@ -14,7 +14,7 @@ def add_synthetic(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "synthetic", help="write a deterministic synthetic chest-CT set with lesions"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new data folder")
+    add_out_argument(parser, required=True, metavar="DIR", help="new data folder")
     parser.add_argument(
         "--patients",
         type=int,

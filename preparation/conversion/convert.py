@@ -33,6 +33,7 @@ from preparation.conversion.mask_orientation import oriented_slices
 from preparation.conversion.options import ConversionOptions
 from preparation.conversion.splits import assign_folds
 from preparation.overview import describe_folder
+from preparation.overview.grey_levels import FEW_LEVELS, describe_few_levels, num_levels
 from utils.errors import UserError
 from utils.files import whole_folder
 
@@ -81,6 +82,8 @@ def convert(
         if not conversion.writer.written:
             raise UserError(_nothing_left(cases, failures))
         (groups, notes), written = conversion.group_patients(), conversion.writer.written
+        if conversion.most_levels < FEW_LEVELS:
+            notes.append(f"{out}: {describe_few_levels(conversion.most_levels)}")
         if options.folds is None:
             splits = assign_splits(written, groups, conversion.own_splits(), options)
             notes += conversion.check_leaks(out, splits)
@@ -110,6 +113,7 @@ class _Conversion:
         self, root: Path, pool: Executor, options: ConversionOptions, keep_classes: bool
     ) -> None:
         self.writer = DataFolderWriter(root, pool)
+        self.most_levels = 0
         self._options, self._keep_classes = options, keep_classes
         self._looks: dict[str, _Look] = {}
         self._pairs: list[tuple[int, int]] = []
@@ -127,6 +131,8 @@ class _Conversion:
                 seen.append(thumbnails_of(item.image, thumbnail, item.label, lung))
                 if self._options.keep_empty == "none" and _is_empty(item):
                     continue
+                if self.most_levels < FEW_LEVELS:
+                    self.most_levels = max(self.most_levels, num_levels(item.image))
                 name = case.slice_name(item.index)
                 self.writer.add(self._data_slice(name, case, item))
                 self._looks[name] = _Look(thumbnail, case.case.split)

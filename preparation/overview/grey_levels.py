@@ -7,6 +7,7 @@ import numpy as np
 
 from datasets.intensity import IntensityRule
 from preparation.overview.statistics import PERCENTILES
+from utils.messages import count
 
 GREY_PERCENTILES = (0.5, *PERCENTILES, 99.5)
 NUM_BINS = 256
@@ -25,6 +26,27 @@ def count_levels(image: np.ndarray, region: np.ndarray | None = None) -> np.ndar
     """
     num_levels = NUM_BINS if image.dtype == np.uint8 else _NUM_LEVELS
     return cv2.calcHist([image], [0], region, [num_levels], [0, num_levels]).ravel()
+
+
+FEW_LEVELS = 32  # of a set; CT shown in 8 bits uses nearly all of 256
+
+
+def num_levels(image: np.ndarray) -> int:
+    """How many grey levels a slice uses."""
+    return int(np.count_nonzero(count_levels(image)))
+
+
+def describe_few_levels(most: int) -> str:
+    """A line on images that lie in a small part of the scale, and the cure.
+
+    Args:
+        most: Grey levels that a slice uses at the most.
+    """
+    return (
+        f"no slice uses more than {count(most, 'grey level')}; 16-bit images that fill a small "
+        "part of their range lose the rest in 8 bits: convert them with --bits 16 --window LOW "
+        "HIGH (the HU of black and white)"
+    )
 
 
 class GreyLevels:

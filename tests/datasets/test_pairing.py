@@ -1,5 +1,6 @@
 """Pairing by file stem, patient and spacing of a slice."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,21 @@ def test_of_many_shared_patients_five_are_named_and_the_rest_counted() -> None:
     shared = [entry(f"s{number}", f"p{number}") for number in range(8)]
     with pytest.raises(UserError, match=r"one split: p0 .*p4 in train and val and 3 more"):
         check_patients({"train": shared, "val": shared})
+
+
+def test_two_spellings_of_a_letter_are_one_name(tmp_path: Path) -> None:
+    """File systems and archives give é as one letter (NFC) or as two (NFD)."""
+    composed, apart = (unicodedata.normalize(form, "José_z001") for form in ("NFC", "NFD"))
+    assert composed != apart
+    touch(tmp_path / "train" / "image", f"{apart}.png")
+    touch(tmp_path / "train" / "mask", f"{composed}.png")
+    touch(tmp_path / "train" / "lung", f"{apart}.png")
+    (tmp_path / "manifest.csv").write_text(f"file,patient\n{apart}.png,P7\n", encoding="utf-8")
+    (found,) = find_slices(tmp_path, "train")
+    assert (found.name, found.patient, found.lung.stem) == (composed, "P7", apart)
+
+
+def test_a_quoted_cell_of_a_manifest_is_read_as_it_was(tmp_path: Path) -> None:
+    make_split(tmp_path, "=a_z001")
+    (tmp_path / "manifest.csv").write_text("file,patient\n'=a_z001.png,'=P\n", encoding="utf-8")
+    assert patients(tmp_path) == {"=a_z001": "=P"}

@@ -126,6 +126,13 @@ def test_values_of_no_unit_are_none(draw: Callable) -> None:
     assert "no Hounsfield units" in find_misfit(values, "HU")
 
 
+@pytest.mark.parametrize("draw", [
+    lambda: chest() % 65536, lambda: chest() + 1250, lambda: chest() + 8192, chest, grey,
+])  # fmt: skip
+def test_other_values_are_not_taken_for_that_offset(draw: Callable) -> None:
+    assert not is_offset(sample_values(volume(draw())))
+
+
 @pytest.mark.parametrize(("unit", "white"), [("0-255", 255), ("0-1", 1)])
 def test_what_resampling_overshoots_is_cut_off(unit: str, white: float) -> None:
     levels = resampled(grey() / 255 * white)

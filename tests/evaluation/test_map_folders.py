@@ -119,3 +119,52 @@ def test_a_damaged_or_coloured_map_is_refused(folders: tuple[Path, Path]) -> Non
     assert "p2_z001.png: a truncated or damaged PNG" in refusal(*folders)
     cv2.imwrite(str(path), np.dstack([LEVELS, LEVELS, 0 * LEVELS]))
     assert "p2_z001.png: a coloured image" in refusal(*folders)
+
+
+@pytest.mark.parametrize("first_is_blank", [False, True])
+def test_maps_of_0_and_1_are_read_as_such_with_a_note(
+    first_is_blank: bool, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, masks = folders
+    for number, path in enumerate(sorted(maps.iterdir())):
+        blank = first_is_blank and number == 0
+        cv2.imwrite(str(path), 0 * MASK if blank else MASK // 255)
+    cases = list(FolderCases(find_map_pairs(maps, masks), resize=False).cases())
+    note = capsys.readouterr()
+    assert note.out == (
+        f"note: --maps {maps}: all maps hold 0 and 1 alone; 1 is read as probability 1\n"
+    )
+    assert note.err == ""
+    np.testing.assert_array_equal(cases[1].prob, MASK / 255)
+    assert cases[0].prob.max() == (0 if first_is_blank else 1)
+
+
+def test_one_map_with_another_level_makes_255_the_highest(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, masks = folders
+    for path in sorted(maps.iterdir())[:2]:
+        cv2.imwrite(str(path), MASK // 255)
+    cases = list(FolderCases(find_map_pairs(maps, masks), resize=False).cases())
+    assert cases[0].prob.max() == 1 / 255
+    assert capsys.readouterr() == ("", "")
+
+
+def test_maps_of_classes_are_warned_of(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, masks = folders
+    for path in maps.iterdir():
+        cv2.imwrite(str(path), MASK // 255 * 2)
+    find_map_pairs(maps, masks)
+    assert "no map has a level above 2" in capsys.readouterr().err
+
+
+def test_blank_maps_need_no_note(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, masks = folders
+    for path in maps.iterdir():
+        cv2.imwrite(str(path), 0 * MASK)
+    assert find_map_pairs(maps, masks).map_top == 255
+    assert capsys.readouterr() == ("", "")

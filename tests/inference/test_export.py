@@ -86,7 +86,7 @@ def test_predict_takes_it_as_a_checkpoint(
     nib.save(nib.Nifti1Image(values.T, np.diag([-0.7, -0.7, 5, 1])), tmp_path / "scan.nii")
     cv2.imwrite(str(tmp_path / "slice.png"), ct_slices()[2])
     for name in ("small/seed2/best.pt", "new/net.onnx"):
-        arguments = ["--checkpoint", folder / name, "--output", tmp_path / folder.name / name]
+        arguments = ["--checkpoint", folder / name, "--out", tmp_path / folder.name / name]
         inputs = ["--input", tmp_path / "scan.nii", tmp_path / "slice.png"]
         finished = run_script("predict.py", *arguments, *inputs, "--no-severity")
         assert finished.code == 0, finished.err
@@ -143,7 +143,7 @@ def test_without_onnxruntime_an_exported_network_cannot_be_used(
 ) -> None:  # fmt: skip
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     cv2.imwrite(str(tmp_path / "slice.png"), ct_slices()[0])
-    arguments = ["--checkpoint", folder / "new/net.onnx", "--output", tmp_path / "out"]
+    arguments = ["--checkpoint", folder / "new/net.onnx", "--out", tmp_path / "out"]
     finished = run_script("predict.py", *arguments, "--input", tmp_path / "slice.png")
     refused(finished, "pip install onnxruntime")
 
@@ -158,7 +158,7 @@ def test_foreign_and_damaged_files_are_refused(
     (tmp_path / "cut.onnx").write_bytes(data[: len(data) // 2])
     (tmp_path / "text.onnx").write_text("no network")
     cv2.imwrite(str(tmp_path / "slice.png"), ct_slices()[0])
-    common = ["--output", tmp_path / "out", "--input", tmp_path / "slice.png", "--checkpoint"]
+    common = ["--out", tmp_path / "out", "--input", tmp_path / "slice.png", "--checkpoint"]
     for name, part in (
         ("foreign.onnx", "python -m inference.export"),
         ("cut.onnx", "damaged"),

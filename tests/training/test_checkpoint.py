@@ -195,3 +195,16 @@ def test_a_checkpoint_is_no_file_of_encoder_weights(tmp_path: Path) -> None:
         create_model("f3net", depth=18, pretrained=str(path))
     with pytest.raises(UserError, match=r"encoder_weights: .* a checkpoint of a whole unet"):
         create_model("resunet", encoder_weights=str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+        ("<!DOCTYPE html><html>Quota exceeded</html>", "a web page"),
+    ],
+)
+def test_what_stands_in_for_a_checkpoint_is_named(content: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "best.pt").write_text(content)
+    with pytest.raises(UserError, match=f"best.pt: {part}" if part.startswith("a") else part):
+        load_checkpoint(tmp_path / "best.pt")

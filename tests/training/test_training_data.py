@@ -127,3 +127,16 @@ def test_one_process_of_a_machine_decodes_for_all(
     both = [one + other for one, other in zip(shares[0], others[0], strict=True)]
     assert both == [batch["name"] for batch in alone.train]
     assert sorted(shares[1] + others[1]) == names_of(alone.val)
+
+
+def test_a_training_set_without_lesion_is_warned_of(
+    configure: Callable[..., Config], data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_training_data(configure(), CPU)
+    assert capsys.readouterr().err == ""
+    for path in (data_root / "train" / "mask").iterdir():
+        cv2.imwrite(str(path), 0 * cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    build_training_data(configure(), CPU)
+    warning = capsys.readouterr().err
+    assert warning.startswith(f"warning: {data_root / 'train'}: no mask shows a lesion")
+    assert warning.count("\n") == 1

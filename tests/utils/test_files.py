@@ -1,13 +1,25 @@
 """Files and folders appear whole or not at all."""
 
+import csv
+import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
-from utils.errors import UserError
-from utils.files import whole_file, whole_folder
+from utils.errors import UserError, explain
+from utils.files import (
+    DRAFTS,
+    cannot_write,
+    describe_stand_in,
+    draft_folder,
+    read_rows,
+    whole_file,
+    whole_folder,
+    write_rows,
+)
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -104,3 +116,82 @@ def test_what_is_there_is_kept(kind: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="exists and is not empty"), whole_folder(out):
         pass
     assert mine.read_text() == "keep"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "make room on the disk"),
+        (errno.ENAMETOOLONG, "shorten its name"),
+        (errno.ENOENT, "was it removed or renamed meanwhile"),
+        (errno.EACCES, "get the right to write there"),
+        (errno.EROFS, "or choose another folder"),
+    ],
+)
+def test_the_advice_fits_the_reason(number: int, advice: str, tmp_path: Path) -> None:
+    error = OSError(number, os.strerror(number))
+    assert advice in str(cannot_write(tmp_path, error))
+    assert ("make room" in str(cannot_write(tmp_path, error))) == (number == errno.ENOSPC)
+    assert advice in str(explain(error, tmp_path, 1))
+
+
+def test_a_folder_removed_meanwhile_is_no_matter_of_room(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    def lose() -> None:
+        with whole_file(folder / "last.pt") as temporary:
+            temporary.write_text("half")
+            shutil.rmtree(folder)
+
+    with pytest.raises(UserError, match=r"last\.pt: cannot be written .*removed or renamed"):
+        lose()
+
+
+@pytest.mark.parametrize("name", ["s" * 251 + ".csv", "病" * 83 + ".csv", "a.csv"])
+def test_a_name_that_the_disk_takes_is_not_too_long_for_a_draft(name: str, tmp_path: Path) -> None:
+    with whole_file(tmp_path / name) as temporary:
+        assert temporary.suffix == ".csv"
+        assert list(tmp_path.glob(DRAFTS)) == []
+        temporary.write_text("whole")
+        assert list(tmp_path.glob(DRAFTS)) == [temporary]
+    with draft_folder(tmp_path, name) as draft:
+        assert draft.is_dir()
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_name_that_the_disk_does_not_take_is_said_to_be_too_long(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match=r"\(File name too long\); shorten its name"),
+        whole_file(tmp_path / ("s" * 256)) as temporary,
+    ):
+        temporary.write_text("whole")
+
+
+def test_no_spreadsheet_runs_a_cell(tmp_path: Path) -> None:
+    cells = ["=1+1", "+x", "-x", "@x", "\tx", "-1.5", "+2e3", "x=1", "'x", "", -3, 2.5, None]
+    rows = [{"cell": cell, "number": 1.5} for cell in cells]
+    write_rows(tmp_path / "a.csv", rows)
+    with (tmp_path / "a.csv").open(newline="") as stream:
+        written = [row["cell"] for row in csv.DictReader(stream)]
+    assert written[:5] == ["'=1+1", "'+x", "'-x", "'@x", "'\tx"]
+    assert written[5:] == ["-1.5", "+2e3", "x=1", "'x", "", "-3", "2.5", ""]
+    read = [row["cell"] for row in read_rows(tmp_path / "a.csv")]
+    assert read == ["" if cell is None else str(cell) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b" \r\n<!DOCTYPE HTML>", "web page"),
+        (b"\xef\xbb\xbf<HTML lang=de>", "web page"),
+    ],
+)
+def test_what_stands_in_for_a_file_is_told(data: bytes, part: str) -> None:
+    assert part in describe_stand_in(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x89PNG\r\n", b"version: 1\n", b"<svg>"])
+def test_other_files_stand_in_for_nothing(data: bytes) -> None:
+    assert describe_stand_in(data) is None

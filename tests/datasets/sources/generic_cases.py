@@ -19,10 +19,10 @@ def cases_of(root: Path, options: GenericOptions = NOTHING) -> dict[str, SourceC
     return {case.name: case for case in found}
 
 
-def refusal(root: Path, options: GenericOptions = NOTHING) -> str:
+def refusal(root: Path, options: GenericOptions = NOTHING, num_lines: int = 1) -> str:
     with pytest.raises(UserError) as caught:
         [list(case.read(8)) for case in find_generic(FileTree(root), options)]
-    assert "\n" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == num_lines
     return str(caught.value)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import unicodedata
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -146,7 +147,7 @@ def test_a_truncated_archive_is_refused(num_bytes: int, tmp_path: Path) -> None:
 
 def test_something_else_called_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_text("<html>quota exceeded</html>")
-    assert "set.zip: not a whole zip archive" in refuse(tmp_path)
+    assert "set.zip: not a whole zip archive: a web page" in refuse(tmp_path)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -200,3 +201,14 @@ def test_the_first_files_are_described(tmp_path: Path) -> None:
     assert FileTree(tmp_path).describe() == "no file"
     fill(tmp_path, *(f"{number}.nii" for number in range(5)))
     assert FileTree(tmp_path).describe(3) == "0.nii, 1.nii, 2.nii and 2 more"
+
+
+def test_places_are_in_composed_letters(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "José") for form in ("NFC", "NFD"))
+    fill(tmp_path, f"{apart}/a.nii.gz")
+    zipped(tmp_path / "set.zip", f"{apart}.nii.gz")
+    assert places(tmp_path) == [f"{composed}/a.nii.gz", f"set/{composed}.nii.gz"]
+    for file in FileTree(tmp_path).files:
+        assert file.suffix == ".nii.gz"
+        with file.on_disk() as path:
+            assert path.read_bytes() == CONTENT

@@ -166,7 +166,13 @@ def test_a_spacing_that_is_not_positive_is_mended(tmp_path: Path, sign: float) -
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "an empty file"), (b"PK\x03\x04", "not a NIfTI file"), (bytes(1000), "not a NIfTI")],
+    [
+        (b"", "an empty file"),
+        (b"PK\x03\x04", "not a NIfTI file"),
+        (bytes(1000), "not a NIfTI"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+    ],
 )
 @pytest.mark.parametrize("packed", [False, True])
 def test_what_is_no_nifti_at_all_is_refused(
