@@ -63,9 +63,8 @@ def convert(
         progress: Wraps the list of cases, such as `tqdm.tqdm`.
 
     Raises:
-        UserError: An option makes no sense, a file is unfit or masks lie wrong on their images
-            (unless options.keep_going), nothing is left to write, the splits leak (unless
-            options.allow_leak), or the disk is full.
+        UserError: An option makes no sense, a file or mask is unfit (unless options.keep_going),
+            nothing is left, the splits leak (unless options.allow_leak), or the disk is full.
     """
     options.check()
     cases = find_cases(sources)
@@ -82,8 +81,7 @@ def convert(
         if not conversion.writer.written:
             raise UserError(_nothing_left(cases, failures))
         (groups, notes), written = conversion.group_patients(), conversion.writer.written
-        if conversion.most_levels < FEW_LEVELS:
-            notes.append(f"{out}: {describe_few_levels(conversion.most_levels)}")
+        notes += conversion.check_levels(out)
         if options.folds is None:
             splits = assign_splits(written, groups, conversion.own_splits(), options)
             notes += conversion.check_leaks(out, splits)
@@ -144,6 +142,10 @@ class _Conversion:
             return [f"{case.source} {case.name}: {error}"]
         self._masks.add(case.source, case.case.patient, seen)
         return []
+
+    def check_levels(self, out: Path) -> list[str]:
+        """A note where no slice uses more than a few grey levels."""
+        return [f"{out}: {describe_few_levels(self.most_levels)}"] * (self.most_levels < FEW_LEVELS)
 
     def check_masks(self, out: Path) -> tuple[list[str], list[str]]:
         """Refuse masks that lie wrong, or leave their patients out where the rest is to carry on.
