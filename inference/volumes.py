@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -90,10 +90,14 @@ def predict_volume(
         )
         rate = len(volume) / (time.perf_counter() - start)
         _write_sheet(volume, rule, mask, lesions.areas, model.name, _named(base, SHEET))
-        note = _write_object(volume, mask, lesions, model, patient, _named(base, SEG))
+        names = model.data_properties.name_classes(lesions.num_classes)
+        note = _write_object(volume, mask, names, model, patient, _named(base, SEG))
         if options.with_severity and volume.has_place:
             is_hu = rule.unit == HU
-            write_severity(base, volume, mask, lungs, unit_is_hu=is_hu, title=str(case.stem))
+            title = str(case.stem)
+            write_severity(
+                base, volume, mask, lungs, unit_is_hu=is_hu, title=title, class_names=names
+            )
     name = f"{volume.path} ({case.series.name})" if case.series else f"{volume.path}"
     found = f"{name}: {len(volume)} slices, {describe_rule(rule)}"
     found += f"; {describe_lesions(volume, lesions.areas)}; {rate:.1f} slices/s"
@@ -179,7 +183,7 @@ def _predict_to_files(
 def _write_object(
     volume: Volume,
     mask: np.ndarray,
-    lesions: VolumeLesions,
+    segments: Mapping[int, str],
     model: Model,
     patient: str,
     path: Path,
@@ -188,7 +192,6 @@ def _write_object(
     if not isinstance(volume, DicomVolume):
         return None
     algorithm = Algorithm(model.name, model.version)
-    segments = model.data_properties.name_classes(lesions.num_classes)
     return write_segmentation(path, volume, mask, segments, algorithm, patient)
 
 

@@ -1,51 +1,35 @@
-"""Networks by name. A new network is one file and one line in MODELS.
+"""Networks by name, as module:class. A new network is one file and one line in MODELS.
 
 What each of them promises stands in models/parts/network.py.
 """
 
 from typing import Any
 
-from models.acfnet import ACFNet
-from models.attention_unet import AttentionUNet
-from models.cenet import CENet
-from models.coeranet import CoERANet
-from models.cpfnet import CPFNet
-from models.danet import DANet
-from models.deeplabv3 import DeepLabV3
-from models.deeplabv3plus import DeepLabV3Plus
-from models.f3net import F3Net
-from models.fcn8s import FCN8s
-from models.ffrnet import FFRNet
-from models.infnet import InfNet
 from models.parts.network import SegmentationNetwork
-from models.pspnet import PSPNet
-from models.resunet import ResUNet
-from models.scrn import SCRN
-from models.smp import SmpNetwork
-from models.unet import UNet
-from models.unetplusplus import UNetPlusPlus
-from utils.registry import create_from
+from utils.registry import Classes, create_from
 
-MODELS: dict[str, type[SegmentationNetwork]] = {
-    "resunet": ResUNet,
-    "unet": UNet,
-    "unetplusplus": UNetPlusPlus,
-    "attention_unet": AttentionUNet,
-    "fcn8s": FCN8s,
-    "pspnet": PSPNet,
-    "deeplabv3": DeepLabV3,
-    "deeplabv3plus": DeepLabV3Plus,
-    "danet": DANet,
-    "acfnet": ACFNet,
-    "cenet": CENet,
-    "cpfnet": CPFNet,
-    "f3net": F3Net,
-    "scrn": SCRN,
-    "infnet": InfNet,
-    "ffrnet": FFRNet,
-    "coeranet": CoERANet,
-    "smp": SmpNetwork,
-}
+MODELS: Classes[SegmentationNetwork] = Classes(
+    {
+        "resunet": "models.resunet:ResUNet",
+        "unet": "models.unet:UNet",
+        "unetplusplus": "models.unetplusplus:UNetPlusPlus",
+        "attention_unet": "models.attention_unet:AttentionUNet",
+        "fcn8s": "models.fcn8s:FCN8s",
+        "pspnet": "models.pspnet:PSPNet",
+        "deeplabv3": "models.deeplabv3:DeepLabV3",
+        "deeplabv3plus": "models.deeplabv3plus:DeepLabV3Plus",
+        "danet": "models.danet:DANet",
+        "acfnet": "models.acfnet:ACFNet",
+        "cenet": "models.cenet:CENet",
+        "cpfnet": "models.cpfnet:CPFNet",
+        "f3net": "models.f3net:F3Net",
+        "scrn": "models.scrn:SCRN",
+        "infnet": "models.infnet:InfNet",
+        "ffrnet": "models.ffrnet:FFRNet",
+        "coeranet": "models.coeranet:CoERANet",
+        "smp": "models.smp:SmpNetwork",
+    }
+)
 
 __all__ = ["MODELS", "create_model", "list_models"]
 

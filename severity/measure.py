@@ -1,5 +1,6 @@
 """The figures of a scan, from one pass over its slices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.volumes.volume import Volume
+from severity.classes import ClassTally, LesionClass
 from severity.lesions import Lesion, LesionTally, percentiles
-from severity.lungs.grid import read_mask
+from severity.lungs.grid import read_label
 from severity.lungs.lungs import Lungs
 from severity.lungs.sides import LEFT, RIGHT, SIDES
 from severity.regions import Region, SliceCounts, describe_regions, score_of
@@ -40,6 +42,7 @@ class Severity:
         dense_percent: Share of the lesions above -300 HU, %; None likewise.
         regions: Parts of the lungs; empty without lungs.
         involvement_percent: Share of both lungs that is lesion, %; None without lungs.
+        classes: Every class of lesion; empty where there is one alone.
         score: 0 to 25; None unless all five regions that stand for lobes are in the scan.
         notes: What to mind when reading the figures, a sentence each.
     """
@@ -57,6 +60,7 @@ class Severity:
     dense_percent: float | None
     regions: tuple[Region, ...]
     involvement_percent: float | None
+    classes: tuple[LesionClass, ...]
     score: int | None
     notes: tuple[str, ...]
 
@@ -75,23 +79,27 @@ def measure(
     lungs: Lungs | None,
     origin: str,
     unit_is_hu: bool,
+    class_names: Mapping[int, str],
 ) -> tuple[Severity, SliceCounts]:
     """Everything of a scan that a report tells.
 
     Args:
         title: Of the report.
         volume: The scan.
-        mask: (slices, H, W), or a memory map; > 0 is lesion.
+        mask: (slices, H, W) uint8, or a memory map; > 0 is lesion.
         lungs: Of the scan; None where they are not known.
         origin: Where the lungs are from, or why there are none.
         unit_is_hu: Whether the scan is in HU.
+        class_names: By value in the mask; less than two are no classes.
 
     Returns:
         - The figures.
         - Voxels per slice, the lesion's without lungs in column 0.
     """
     voxel_ml = float(np.prod(volume.spacing)) / 1000
-    lesions, counts, density = _look_through(volume, mask, lungs, unit_is_hu, voxel_ml)
+    tally, classes = LesionTally(), ClassTally()
+    counts, density = _look_through(volume, mask, lungs, unit_is_hu, (tally, classes))
+    lesions = tally.lesions(voxel_ml)
     regions = [] if lungs is None else describe_regions(counts, voxel_ml)
     severity = Severity(
         title=title,
@@ -107,6 +115,7 @@ def measure(
         dense_percent=density.dense_percent,
         regions=tuple(regions),
         involvement_percent=regions[0].involvement_percent if regions else None,
+        classes=tuple(classes.classes(class_names, voxel_ml)) if len(class_names) > 1 else (),
         score=score_of(regions) if regions else None,
         notes=() if lungs is None else tuple(_notes(counts, volume.spacing)),
     )
@@ -114,17 +123,23 @@ def measure(
 
 
 def _look_through(
-    volume: Volume, mask: np.ndarray, lungs: Lungs | None, unit_is_hu: bool, voxel_ml: float
-) -> tuple[list[Lesion], SliceCounts, _Density]:
-    """Everything that takes the voxels themselves, slice by slice."""
-    tally = LesionTally()
+    volume: Volume,
+    mask: np.ndarray,
+    lungs: Lungs | None,
+    unit_is_hu: bool,
+    tallies: tuple[LesionTally, ClassTally],
+) -> tuple[SliceCounts, _Density]:
+    """Everything that takes the voxels themselves, slice by slice; fills the tallies."""
+    components, classes = tallies
     counts = SliceCounts(*(np.zeros((len(volume), 3), np.int64) for _ in range(2)))
     hu_sum, num_dense = 0.0, 0
     for index in range(len(volume)):
-        lesion = read_mask(mask, index)
+        label = read_label(mask, index)
+        lesion = label > 0
         hu = volume.read_slice(index) if unit_is_hu and lesion.any() else None
         lung = None if lungs is None else lungs.read_slice(index, lesion)
-        tally.add(index, lesion, hu, lung)
+        components.add(index, lesion, hu, lung)
+        classes.add(label, hu, lung)
         _count(counts, index, lesion, lung)
         if hu is not None:
             hu_sum += float(hu[lesion].sum(dtype=np.float64))
@@ -132,7 +147,7 @@ def _look_through(
     voxels = int(counts.lesion.sum())
     known = unit_is_hu and voxels > 0
     density = _Density(hu_sum / voxels, 100 * num_dense / voxels) if known else _Density(None, None)
-    return tally.lesions(voxel_ml), counts, density
+    return counts, density
 
 
 def _count(

@@ -5,11 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from datasets.volumes.volume import Volume
+from figures.palette import class_colour, outline_colour
 from severity import regions, score
 from severity.lungs.grid import AIR_HU
 from severity.lungs.lungs import NoLungs, open_lungs
@@ -34,6 +36,7 @@ def write_severity(
     *,
     unit_is_hu: bool,
     title: str,
+    class_names: Mapping[int, str] = MappingProxyType({}),
 ) -> Severity:
     """Measure a scan and write <stem_path>_severity.json, .csv and .html, all or none of them.
 
@@ -48,6 +51,7 @@ def write_severity(
         unit_is_hu: Whether the scan is in HU. If not and no lungs are given, only the lesions'
             volumes are told.
         title: Heading of the page; names the scan in the CSV.
+        class_names: Of the lesions, by value in the mask; less than two are no classes.
 
     Raises:
         ValueError: Mask and scan differ in shape.
@@ -59,8 +63,8 @@ def write_severity(
         lungs, origin = open_lungs(volume, mask, lung, unit_is_hu)
     except NoLungs as reason:
         lungs, origin = None, str(reason)
-    severity, counts = measure(title, volume, mask, lungs, origin, unit_is_hu)
-    views = make_views(volume, mask, lungs, counts, unit_is_hu)
+    severity, counts = measure(title, volume, mask, lungs, origin, unit_is_hu, class_names)
+    views = make_views(volume, mask, lungs, counts, unit_is_hu, tuple(class_names))
     texts = {
         ".json": json.dumps(to_plain(severity), indent=2, ensure_ascii=False) + "\n",
         ".html": _page(severity, views, is_found=lungs is not None and lung is None),
@@ -90,6 +94,7 @@ def to_plain(severity: Severity) -> dict[str, Any]:
         "lesion_ml": severity.lesion_ml,
         "lesion_outside_lungs_ml": severity.lesion_outside_ml,
         "involvement_percent": severity.involvement_percent,
+        "classes": [own._asdict() for own in severity.classes],
         "score": severity.score,
         "score_maximum": score.MOST_POINTS,
         "score_source": score.SOURCE,
@@ -103,10 +108,11 @@ def to_plain(severity: Severity) -> dict[str, Any]:
 
 
 def _write_csv(path: Path, severity: Severity) -> None:
-    """A row for the whole scan, for what lies outside of lungs, and for each region."""
+    """A row for the whole scan, for what lies outside of lungs, for each class and region."""
     rows: list[Sequence[Any]] = [("whole scan", None, severity.lesion_ml, None, None)]
     if severity.lesion_outside_ml is not None:
         rows.append(("outside of lungs", None, severity.lesion_outside_ml, None, None))
+    rows += [(f"all {own.name}", None, own.volume_ml, None, None) for own in severity.classes]
     rows += [
         (region.name, region.lung_ml, region.lesion_ml, region.involvement_percent, points)
         for region, points in _region_rows(severity)
@@ -133,6 +139,8 @@ def _page(severity: Severity, views: Sequence[View], is_found: bool) -> str:
         lobes=_lobes(severity),
         lesions=severity.lesions[:_LISTED_ON_PAGE],
         views=views,
+        class_colour=class_colour,
+        outline_colour=outline_colour,
         is_found=is_found,
         score=score,
         constants={

@@ -1,6 +1,7 @@
 """Slices with the outlines of lungs and lesions, to check by eye what the figures rest on."""
 
 import base64
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from datasets.intensity import LUNG_WINDOW, IntensityRule
 from datasets.volumes.volume import Volume
 from figures.outlines import outline
-from severity.lungs.grid import read_mask
+from severity.lungs.grid import read_label
 from severity.lungs.lungs import Lungs
 from severity.lungs.sides import LEFT, RIGHT, SIDES
 from severity.regions import SliceCounts
@@ -33,7 +34,7 @@ class View(NamedTuple):
         image: Data URL of a WebP.
         right: SVG path of the right lung.
         left: SVG path of the left lung.
-        lesion: SVG path of the lesions.
+        lesions: SVG path of the lesions of every class; one path where there are no classes.
     """
 
     index: int
@@ -43,11 +44,16 @@ class View(NamedTuple):
     image: str
     right: str
     left: str
-    lesion: str
+    lesions: tuple[str, ...]
 
 
 def make_views(
-    volume: Volume, mask: np.ndarray, lungs: Lungs | None, counts: SliceCounts, unit_is_hu: bool
+    volume: Volume,
+    mask: np.ndarray,
+    lungs: Lungs | None,
+    counts: SliceCounts,
+    unit_is_hu: bool,
+    classes: Sequence[int] = (),
 ) -> list[View]:
     """Slices spread over the lungs, among them the one with most lesion; from head to feet.
 
@@ -57,9 +63,11 @@ def make_views(
         lungs: Of the scan, or None.
         counts: Of the same scan, mask and lungs.
         unit_is_hu: Shown in the lung window if so, else between the scan's own extremes.
+        classes: Values of the mask that have an outline each; less than two share one.
     """
     chosen = choose_slices(counts)
-    lesions = [read_mask(mask, index) for index in chosen]
+    classed = [read_label(mask, index) for index in chosen]
+    lesions = [values > 0 for values in classed]
     labels = [
         np.zeros(lesion.shape, np.uint8) if lungs is None else lungs.read_slice(index, lesion)
         for index, lesion in zip(chosen, lesions, strict=True)
@@ -68,11 +76,14 @@ def make_views(
     images = [volume.read_slice(index)[box] for index in chosen]
     window = LUNG_WINDOW if unit_is_hu else _own_window(images)
     views = []
-    for index, image, label, lesion in zip(chosen, images, labels, lesions, strict=True):
+    for index, image, label, values in zip(chosen, images, labels, classed, strict=True):
         height, width = image.shape
-        paths = [outline(own[box])[0] for own in (label == RIGHT, label == LEFT, lesion)]
+        sides = [outline((label == side)[box])[0] for side in (RIGHT, LEFT)]
+        inside = [values == own for own in classes] if len(classes) > 1 else [values > 0]
+        paths = tuple(outline(own[box])[0] for own in inside)
         aspect = width * volume.spacing[2] / (height * volume.spacing[1])
-        views.append(View(index, width, height, aspect, _picture(window.apply(image)), *paths))
+        picture = _picture(window.apply(image))
+        views.append(View(index, width, height, aspect, picture, *sides, paths))
     return views[::-1]
 
 

@@ -1,8 +1,10 @@
 """Build a class of a registry by name, with its own keyword arguments checked first."""
 
 import inspect
+from collections import UserDict
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -11,6 +13,17 @@ from utils.errors import UserError, suggestion
 
 T = TypeVar("T")
 _STRICT = partial(TypeAdapter, config=ConfigDict(strict=True))
+
+
+class Classes(UserDict[str, type[T]]):
+    """Classes by name. One that is given as module:class is imported when it is first asked for."""
+
+    def __getitem__(self, name: str) -> type[T]:
+        found = self.data[name]
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            found = self.data[name] = getattr(import_module(module), attribute)
+        return found
 
 
 def create_from(

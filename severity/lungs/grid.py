@@ -115,6 +115,11 @@ def read_mask(mask: np.ndarray, index: int) -> NDArray[np.bool_]:
         mask: (slices, H, W), or a memory map that is shared with its file; > 0 is inside.
         index: Of the slice.
     """
-    inside = np.array(mask[index]) > 0
+    return read_label(mask, index) > 0
+
+
+def read_label(mask: np.ndarray, index: int) -> np.ndarray:
+    """A slice of a mask with its values, (H, W); of a memory map nothing stays in memory."""
+    values = np.array(mask[index])
     release_pages(mask)
-    return inside
+    return values
