@@ -2,6 +2,7 @@
 
 from training.builders import build_loss, build_network, build_runtime, build_training_state
 from training.checkpoint import load_latest_checkpoint
+from training.classes import with_classes
 from training.data import build_training_data
 from training.distributed import join_world, leave_world
 from training.random_state import seed_everything
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the run's last.pt")
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.experiment, arguments.overrides)
+    config = with_classes(config)
     name = experiment_name(arguments.config, arguments.experiment)
 
     runtime = build_runtime(config)

@@ -12,6 +12,7 @@ from benchmark.failures import noting_failure
 from benchmark.step_variants import Variant
 from metrics import Meter
 from training.builders import build_network
+from training.classes import count_channels
 from training.engine import evaluate
 from training.random_state import seed_everything
 from training.runtime import Runtime
@@ -49,7 +50,8 @@ def _time(config: Config, loss: nn.Module, runtime: Runtime, num_rounds: int) ->
     seed_everything(config.training.seed)
     model = runtime.prepare(build_network(config))
     settings = config.evaluation
-    batch = noise_batch(settings.batch_size, *config.data.image_size)
+    channels = count_channels(config.data)
+    batch = noise_batch(settings.batch_size, *config.data.image_size, num_classes=channels)
     seconds = []
     for _ in Progress(range(1 + num_rounds), "evaluation rounds"):
         meter = Meter(empty_target=settings.empty_target, threshold=settings.threshold)

@@ -15,6 +15,7 @@ from benchmark.failures import noting_failure
 from benchmark.step_variants import Variant
 from models.parts.paper_order import run_in_paper_order
 from training.builders import build_network, build_training_state
+from training.classes import count_channels
 from training.distributed import World
 from training.engine import train_one_epoch
 from training.epoch_record import EpochRecord
@@ -54,7 +55,10 @@ class TimedStep:
             num_parts=config.training.accumulation_steps,
             gradient_clip=config.training.gradient_clip,
         )
-        self.batch = noise_batch(config.training.batch_size, *config.data.image_size)
+        self.batch = noise_batch(
+            *(config.training.batch_size, *config.data.image_size),
+            num_classes=count_channels(config.data),
+        )
 
     def run(self) -> float:
         """Train on the batch once: the epoch function of train.py, with an epoch of one batch.

@@ -97,26 +97,37 @@ class DataProperties(NamedTuple):
         intensity: How Hounsfield units became the grey levels; None where nobody knows.
         bits: Of those grey levels, 8 or 16.
         labels: Name of every class of the folder label, from 1; empty where they have no names.
+        classes: Name and value in the folder label of those classes that the network tells apart,
+            in the order of its channels from 1; empty where it tells lesion from background.
     """
 
     intensity: IntensityRule | None = None
     bits: int = 8
     labels: Mapping[int, str] = MappingProxyType({})
+    classes: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
-    def from_card(cls, card: DataCard | None) -> "DataProperties":
-        """Of a data folder; of one without a card nothing is known."""
-        return cls(card.intensity, card.bits, card.labels) if card else cls()
+    def from_card(
+        cls, card: DataCard | None, classes: Mapping[str, int] = MappingProxyType({})
+    ) -> "DataProperties":
+        """Of a data folder, with the chosen classes; of one without a card nothing is known."""
+        known = cls(card.intensity, card.bits, card.labels) if card else cls()
+        return known._replace(classes=classes)
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> "DataProperties":
         """From the entries of to_plain among others; files of earlier versions lack some."""
         rule = content.get("intensity")
         labels = {int(value): name for value, name in content.get("labels", {}).items()}
-        return cls(rule and IntensityRule(**rule), content.get("bits", 8), labels)
+        return cls(
+            *(rule and IntensityRule(**rule), content.get("bits", 8), labels),
+            classes=content.get("classes", {}),
+        )
 
     def name_classes(self, num_classes: int) -> dict[int, str]:
         """Name of every class beside the background, from 1, of a network with so many."""
+        if self.classes:
+            return dict(enumerate(self.classes, 1))
         if num_classes == 1:
             return {1: "Lesion"}
         return {k: self.labels.get(k, f"Lesion class {k}") for k in range(1, num_classes + 1)}
@@ -127,4 +138,5 @@ class DataProperties(NamedTuple):
             "intensity": self.intensity and self.intensity.to_plain(),
             "bits": self.bits,
             "labels": {str(value): name for value, name in self.labels.items()},
+            "classes": dict(self.classes),
         }

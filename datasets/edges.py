@@ -8,22 +8,22 @@ from torch.nn import functional as F
 
 
 def edge_of_mask(mask: Tensor, width: int) -> Tensor:
-    """The lesion's boundary: morphological gradient, dilation minus erosion.
+    """The boundary of the lesion, and of its classes: morphological gradient, dilation - erosion.
 
     The papers' edge maps come from an edge detector that neither of them states in full; the
     gradient needs no thresholds and has a width in px that does not depend on the shape. A square
     element of width + 1 px gives a line of `width` px; the frame of the image is no edge.
 
     Args:
-        mask: (H, W) uint8, 0 or 1, on any device.
+        mask: (H, W) uint8, 0 or 1, or classes from 0 to 255, on any device.
         width: Width of the line in px, at least 1.
 
     Returns:
         (H, W) uint8, 0 or 1; empty for an empty mask.
     """
-    # A window holds an edge where it holds lesion and background; outside the image is neither.
-    lesion, background = _dilate(torch.stack([mask, 1 - mask]), width + 1)
-    return lesion & background
+    # A window holds an edge where it holds two values; outside the image there is none.
+    highest, lowest = _dilate(torch.stack([mask, 255 - mask]), width + 1)
+    return (highest != 255 - lowest).to(torch.uint8)
 
 
 def _dilate(masks: Tensor, size: int) -> Tensor:

@@ -21,7 +21,8 @@ from utils.messages import first_of
 class SliceFiles(NamedTuple):
     """The files of one slice; edge and lung are None where the folder has none.
 
-    Spacing is height and width of a px in mm, None where no manifest says.
+    The mask is a class map where classes are told apart. Spacing is height and width of a px in mm,
+    None where no manifest says.
     """
 
     name: str
@@ -33,12 +34,13 @@ class SliceFiles(NamedTuple):
     spacing: tuple[float, float] | None = None
 
 
-def find_slices(root: Path, split: str) -> list[SliceFiles]:
+def find_slices(root: Path, split: str, *, of_classes: bool = False) -> list[SliceFiles]:
     """The slices of <root>/<split>/{image,mask,mask_,lung}, paired by stem and sorted by name.
 
     Args:
         root: The data folder.
         split: train, val or test.
+        of_classes: Take the class maps of the folder label, where there is one, for masks.
 
     Returns:
         One entry per image. mask_ (edges) and lung may be absent, whole or per slice.
@@ -54,12 +56,13 @@ def find_slices(root: Path, split: str) -> list[SliceFiles]:
             "'python prepare.py synthetic --out data/synthetic' makes a data set, "
             "--set data.root=DIR names another"
         )
-    images, masks = images_by_stem(folder / "image"), images_by_stem(folder / "mask")
+    kind = "label" if of_classes and (folder / "label").is_dir() else "mask"
+    images, masks = images_by_stem(folder / "image"), images_by_stem(folder / kind)
     if not images and not masks:
         raise UserError(f"{folder / 'image'}: no images ({', '.join(IMAGE_SUFFIXES)})")
     for stem, path in images.items():
         if stem not in masks:
-            raise UserError(f"{path}: its mask {folder / 'mask' / stem}.* is missing")
+            raise UserError(f"{path}: its mask {folder / kind / stem}.* is missing")
     for stem, path in masks.items():
         if stem not in images:
             raise UserError(f"{path}: its image {folder / 'image' / stem}.* is missing")

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from datasets.batches import SliceKey
 from datasets.cache_file import SliceCache
+from datasets.classes import to_channels
 from datasets.edges import edge_of_mask
 from datasets.inspection import MaskEncoding
 from datasets.pairing import SliceFiles
@@ -26,8 +27,8 @@ class SliceDataset(Dataset[dict[str, Any]]):
     that seed alone, whatever the number of workers or an interruption before.
 
     With is_finished=False an item stops at the network's size, and OnDevice does the rest: `image`
-    (1, h, w) float32 grey levels from 0, `masks` (3, h, w) uint8 mask, lung and edge, `has_edge`,
-    `seed`, and the contract's `has_lung`, `is_padding`, `name` and `patient`.
+    (1, h, w) float32 grey levels from 0, `masks` (3, h, w) uint8 classes, lung and edge,
+    `has_edge`, `seed`, and the contract's `has_lung`, `is_padding`, `name` and `patient`.
 
     Args:
         slices: The files, from datasets.pairing.find_slices.
@@ -64,7 +65,10 @@ class SliceDataset(Dataset[dict[str, Any]]):
         image, masks = self.transform.resize(*self._load(index))
         has_edge = files.edge is not None
         if self.is_finished:
-            item = finish_slice(image, masks, has_edge, seed, self.transform, self.edge_width)
+            item = finish_slice(
+                *(image, masks, has_edge, seed, self.transform, self.edge_width),
+                has_classes=bool(self.encoding.classes),
+            )
         else:
             item = {"image": image, "masks": masks, "has_edge": has_edge, "seed": seed}
         return item | {
@@ -76,20 +80,27 @@ class SliceDataset(Dataset[dict[str, Any]]):
 
     def original(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image (H, W) uint8 or uint16 and mask (H, W) bool of a slice as stored."""
-        stored = self._read(index)
-        return stored.image, self._mask(stored)
+        image, label = self.original_label(index)
+        return image, label > 0
 
-    def _mask(self, stored: StoredSlice) -> np.ndarray:
-        return np.isin(stored.mask, self.encoding.lesion_values)
+    def original_label(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image as stored and classes (H, W) uint8, 0 background; 1 is lesion where it has none."""
+        stored = self._read(index)
+        return stored.image, self._label(stored)
+
+    def _label(self, stored: StoredSlice) -> np.ndarray:
+        if self.encoding.classes:
+            return to_channels(stored.mask, self.encoding.lesion_values)
+        return np.isin(stored.mask, self.encoding.lesion_values).astype(np.uint8)
 
     def _load(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (1, H, W) float32 and masks (3, H, W) uint8: mask, lung, edge."""
+        """Image (1, H, W) float32 and masks (3, H, W) uint8: classes, lung, edge."""
         stored = self._read(index)
-        mask = self._mask(stored)
-        absent = np.zeros_like(mask)
+        label = self._label(stored)
+        absent = np.zeros_like(label)
         lung = absent if stored.lung is None else stored.lung > 0
         edge = absent if stored.edge is None else stored.edge > 0
-        masks = torch.from_numpy(np.stack([mask, lung, edge]).astype(np.uint8))
+        masks = torch.from_numpy(np.stack([label, lung, edge]))
         return torch.from_numpy(stored.image.astype(np.float32))[None], masks
 
     def _read(self, index: int) -> StoredSlice:
@@ -104,27 +115,31 @@ def finish_slice(
     seed: int | None,
     transform: SliceTransform,
     edge_width: int,
+    *,
+    has_classes: bool = False,
 ) -> dict[str, Tensor]:
     """From the network's size to the contract: augmentation, z-score, edge; on any device.
 
     Args:
         image: (1, H, W) float32 grey levels from 0.
-        masks: (3, H, W) uint8: mask, lung, edge.
-        has_edge: Whether the edge is given; else it is derived from the mask.
+        masks: (3, H, W) uint8: classes, lung, edge; the only class is 1 unless has_classes.
+        has_edge: Whether the edge is given; else it is derived from the classes.
         seed: Of the augmentation; None draws from torch's generator.
         transform: The augmentation.
         edge_width: Width in px of a derived edge.
+        has_classes: Whether classes are told apart.
 
     Returns:
-        image, mask, edge and lung, each (1, H, W) float32.
+        image, mask, edge and lung, each (1, H, W) float32; label (H, W) int64 with has_classes.
     """
     with _seeded(seed):
         image, masks = transform.finish(image, masks)
-    mask, lung, edge = masks
+    label, lung, edge = masks
     if not has_edge:
-        edge = edge_of_mask(mask, edge_width)
-    targets = {"mask": mask, "edge": edge, "lung": lung}
-    return {"image": image} | {key: target[None].float() for key, target in targets.items()}
+        edge = edge_of_mask(label, edge_width)
+    targets = {"mask": label.clamp(max=1) if has_classes else label, "edge": edge, "lung": lung}
+    item = {"image": image} | {key: target[None].float() for key, target in targets.items()}
+    return item | ({"label": label.long()} if has_classes else {})
 
 
 @contextmanager
@@ -149,6 +164,7 @@ class OnDevice:
         transform: The data set's.
         edge_width: Width in px of edges derived from the mask.
         device: Where the network lives.
+        has_classes: Whether classes are told apart.
     """
 
     def __init__(
@@ -157,9 +173,11 @@ class OnDevice:
         transform: SliceTransform,
         edge_width: int,
         device: torch.device,
+        *,
+        has_classes: bool = False,
     ) -> None:
         self.loader, self.transform = loader, transform
-        self.edge_width, self.device = edge_width, device
+        self.edge_width, self.device, self.has_classes = edge_width, device, has_classes
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -176,5 +194,6 @@ class OnDevice:
             for key, value in batch.items()
         }
         slices = zip(moved.pop("image"), moved.pop("masks"), has_edge, seeds, strict=True)
-        items = [finish_slice(*parts, self.transform, self.edge_width) for parts in slices]
+        settings = (self.transform, self.edge_width)
+        items = [finish_slice(*s, *settings, has_classes=self.has_classes) for s in slices]
         return {key: torch.stack([item[key] for item in items]) for key in items[0]} | moved

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from losses.cross_entropy import bce_loss
+from losses.class_weights import ClassWeights, check_class_weights
+from losses.cross_entropy import mask_cross_entropy
 from utils.contracts import Batch, SegOutput
 from utils.errors import UserError
 
@@ -11,10 +12,11 @@ _NAMES = ("mask", "coarse", "auxiliary")
 
 
 class ACFNetLoss(nn.Module):
-    """w_f BCE(mask) + w_c BCE(coarse) + w_a BCE(auxiliary), all against the mask.
+    """w_f CE(mask) + w_c CE(coarse) + w_a CE(auxiliary), all against the mask.
 
-    bce_loss is a mean over all pixels of the batch; on an empty target it is 0 for a blank
-    prediction alone, with a gradient above 0 for every logit. The weights 0.7, 0.6 and 0.4 are
+    CE is class_cross_entropy of several classes, bce_loss of one. bce_loss is a mean over all px
+    of the batch; on an empty target it is 0 for a blank prediction alone, with a gradient above 0
+    for every logit. The weights 0.7, 0.6 and 0.4 are
     those of the unofficial implementation, for its three cross-entropies.
 
     Deviations of the unofficial implementation, not repeated here: its cross-entropy of the final
@@ -25,10 +27,13 @@ class ACFNetLoss(nn.Module):
         mask_weight: w_f.
         coarse_weight: w_c, of the map that gives the class centres.
         auxiliary_weight: w_a, of the map from the encoder's third stage.
+        class_weights: Where there are several classes; see losses.class_weights.
 
     Raises:
         UserError: A weight is negative, or that of the mask is 0.
     """
+
+    takes_classes = True
 
     def __init__(
         self,
@@ -36,8 +41,11 @@ class ACFNetLoss(nn.Module):
         mask_weight: float = 0.7,
         coarse_weight: float = 0.6,
         auxiliary_weight: float = 0.4,
+        class_weights: ClassWeights = None,
     ) -> None:
         super().__init__()
+        check_class_weights(class_weights)
+        self.class_weights = class_weights
         self.weights = dict(
             zip(_NAMES, (mask_weight, coarse_weight, auxiliary_weight), strict=True)
         )
@@ -68,8 +76,9 @@ class ACFNetLoss(nn.Module):
                     "another loss, or set both weights in loss.args to 0"
                 )
             maps |= dict(zip(_NAMES[1:], output.semantic, strict=True))
+        rules = {"class_weights": self.class_weights, "shared": self.training}
         terms = {
-            name: bce_loss(logits, batch["mask"], shared=self.training)
+            name: mask_cross_entropy(logits, batch, **rules)
             for name, logits in maps.items()
             if self.weights[name] > 0
         }

@@ -1,10 +1,11 @@
-"""Binary cross-entropy plus soft Dice, also over the heads of a deeply supervised network."""
+"""Cross-entropy plus soft Dice, also over the heads of a deeply supervised network."""
 
 import torch
 from torch import Tensor, nn
 
-from losses.cross_entropy import bce_loss
-from losses.dice import Reduction, check_dice_args, dice_loss
+from losses.class_weights import ClassWeights, check_class_weights
+from losses.cross_entropy import mask_cross_entropy
+from losses.dice import Reduction, check_dice_args, mask_dice_loss
 from utils.contracts import Batch, SegOutput
 from utils.errors import UserError
 
@@ -13,7 +14,8 @@ class BceDiceLoss(nn.Module):
     """Mean over the heads of bce_weight BCE + (1 - Dice), each against the mask target.
 
     The sum of losses.cross_entropy.bce_loss and losses.dice.dice_loss, which see for reduction,
-    value and gradient on an empty target: both terms punish false positives there.
+    value and gradient on an empty target: both terms punish false positives there. Of several
+    classes it is the sum of class_cross_entropy and class_dice_loss of the same two files.
 
     Source: U-Net (milesial/Pytorch-UNet) with weight 1 and reduction batch; UNet++
     (4uiiurz1/pytorch-nested-unet) with weight 0.5, reduction image, and the mean over its heads
@@ -28,10 +30,13 @@ class BceDiceLoss(nn.Module):
         smooth: Of the Dice term; pixels.
         deep_supervision: Take the mean over the mask and all semantic side outputs instead of the
             mask alone.
+        class_weights: Where there are several classes; see losses.class_weights.
 
     Raises:
-        UserError: The weight is negative, or an argument of the Dice term out of range.
+        UserError: A weight is negative, or an argument of the Dice term out of range.
     """
+
+    takes_classes = True
 
     def __init__(
         self,
@@ -40,13 +45,15 @@ class BceDiceLoss(nn.Module):
         reduction: Reduction = "batch",
         smooth: float = 1.0,
         deep_supervision: bool = False,
+        class_weights: ClassWeights = None,
     ) -> None:
         super().__init__()
         check_dice_args(reduction, smooth)
+        check_class_weights(class_weights)
         if not bce_weight >= 0:
             raise UserError(f"loss.args.bce_weight: must not be negative, not {bce_weight}")
         self.bce_weight, self.reduction, self.smooth = bce_weight, reduction, smooth
-        self.deep_supervision = deep_supervision
+        self.deep_supervision, self.class_weights = deep_supervision, class_weights
 
     @property
     def required_heads(self) -> frozenset[str]:
@@ -56,16 +63,8 @@ class BceDiceLoss(nn.Module):
     def forward(self, output: SegOutput, batch: Batch) -> dict[str, Tensor]:
         """The unweighted terms bce and dice, each the mean over the heads; total."""
         logits = [output.mask, *(output.semantic if self.deep_supervision else ())]
-        target = batch["mask"]
-        bce = torch.stack([bce_loss(x, target, shared=self.training) for x in logits]).mean()
-        dice = torch.stack([self._dice(x, target) for x in logits]).mean()
+        rules = {"class_weights": self.class_weights, "shared": self.training}
+        bce = torch.stack([mask_cross_entropy(x, batch, **rules) for x in logits]).mean()
+        rules |= {"reduction": self.reduction, "smooth": self.smooth}
+        dice = torch.stack([mask_dice_loss(x, batch, **rules) for x in logits]).mean()
         return {"bce": bce, "dice": dice, "total": self.bce_weight * bce + dice}
-
-    def _dice(self, logits: Tensor, target: Tensor) -> Tensor:
-        return dice_loss(
-            logits,
-            target,
-            reduction=self.reduction,
-            smooth=self.smooth,
-            shared=self.training,
-        )

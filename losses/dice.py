@@ -5,6 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from losses.class_weights import ClassWeights, check_class_weights, dice_weights
 from losses.shared_batch import batch_mean, sum_over_processes
 from utils.contracts import Batch, SegOutput
 from utils.errors import UserError
@@ -56,6 +57,71 @@ def dice_loss(
         return batch_mean(loss, shared=shared) if reduction == "image" else loss
 
 
+def class_dice_loss(
+    logits: Tensor,
+    label: Tensor,
+    *,
+    reduction: Reduction = "batch",
+    smooth: float = 1.0,
+    class_weights: ClassWeights = None,
+    with_background: bool = False,
+    shared: bool = False,
+) -> Tensor:
+    """Soft Dice loss of several classes: the mean of that of each, one class against the rest.
+
+    dice_loss of every class k with p = softmax(logits)_k and t = 1 where the label is k, see there
+    for value and gradient where no px is of the class.
+
+    Args:
+        logits: (B, K, H, W), channel 0 the background.
+        label: (B, H, W) int64, 0 to K - 1.
+        reduction: See dice_loss.
+        smooth: See dice_loss; pixels.
+        class_weights: Of the K - 1 classes in the mean; see losses.class_weights.
+        with_background: Whether the background counts as a class, which then takes no weights.
+        shared: See dice_loss.
+
+    Returns:
+        See dice_loss.
+
+    Raises:
+        ValueError: The sizes differ.
+        UserError: More or fewer weights than classes.
+    """
+    if (len(logits), *logits.shape[2:]) != tuple(label.shape):
+        raise ValueError(f"logits {tuple(logits.shape)} and label {tuple(label.shape)} differ")
+    with torch.autocast(logits.device.type, enabled=False):
+        first = 0 if with_background else 1
+        prob = torch.softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=1)
+        target = torch.zeros_like(prob, requires_grad=False).scatter_(1, label[:, None], 1)
+        prob, target = prob[:, first:], target[:, first:]
+        dims = (0, 2, 3) if reduction == "batch" else (2, 3)
+        sums = torch.stack([(prob * target).sum(dim=dims), (prob + target).sum(dim=dims)])
+        if shared and reduction == "batch":
+            sums = sum_over_processes(sums)
+        overlap, total = sums
+        losses = 1 - (2 * overlap + smooth) / (total + smooth)  # (K - 1,), or (B, K - 1)
+        weights = dice_weights(class_weights, target, shared=shared)
+        loss = losses.mean(dim=-1) if weights is None else (losses * weights).sum(dim=-1)
+        return batch_mean(loss, shared=shared) if reduction == "image" else loss
+
+
+def mask_dice_loss(
+    logits: Tensor,
+    batch: Batch,
+    *,
+    reduction: Reduction = "batch",
+    smooth: float = 1.0,
+    class_weights: ClassWeights = None,
+    shared: bool = False,
+) -> Tensor:
+    """dice_loss of one map against the mask, class_dice_loss of several against the label."""
+    rules = {"reduction": reduction, "smooth": smooth, "shared": shared}
+    if logits.shape[1] == 1:
+        return dice_loss(logits, batch["mask"], **rules)
+    return class_dice_loss(logits, batch["label"], class_weights=class_weights, **rules)
+
+
 def check_dice_args(reduction: str, smooth: float) -> None:
     """Refuse a reduction that does not exist and a smoothing that would free false positives."""
     if reduction not in get_args(Reduction):
@@ -65,27 +131,37 @@ def check_dice_args(reduction: str, smooth: float) -> None:
 
 
 class DiceLoss(nn.Module):
-    """Soft Dice on the mask alone: one common loss for fair tables.
+    """Soft Dice on the mask alone, or the mean over its classes: one common loss for fair tables.
 
     Args:
         reduction: See dice_loss.
         smooth: See dice_loss; pixels.
+        class_weights: Where there are several classes; see losses.class_weights.
     """
 
     required_heads = frozenset({"mask"})
+    takes_classes = True
 
-    def __init__(self, *, reduction: Reduction = "batch", smooth: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        reduction: Reduction = "batch",
+        smooth: float = 1.0,
+        class_weights: ClassWeights = None,
+    ) -> None:
         super().__init__()
         check_dice_args(reduction, smooth)
-        self.reduction, self.smooth = reduction, smooth
+        check_class_weights(class_weights)
+        self.reduction, self.smooth, self.class_weights = reduction, smooth, class_weights
 
     def forward(self, output: SegOutput, batch: Batch) -> dict[str, Tensor]:
         """The term mask, and total, its equal."""
-        loss = dice_loss(
+        loss = mask_dice_loss(
             output.mask,
-            batch["mask"],
+            batch,
             reduction=self.reduction,
             smooth=self.smooth,
+            class_weights=self.class_weights,
             shared=self.training,
         )
         return {"mask": loss, "total": loss}

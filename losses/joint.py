@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from losses.dice import Reduction, check_dice_args, dice_loss
+from losses.class_weights import ClassWeights, check_class_weights
+from losses.dice import Reduction, check_dice_args, dice_loss, mask_dice_loss
 from utils.contracts import Batch, SegOutput
 from utils.errors import UserError
 
@@ -14,7 +15,8 @@ class JointLoss(nn.Module):
     """L_total = theta L_edge + beta L_semantic + L_fusion (eq. 6), soft Dice everywhere.
 
     L_edge = sum_i zeta_i (1 - Dice(edge side output i, edge target)), L_semantic likewise with
-    omega_i and the mask target, L_fusion = 1 - Dice(S_p, mask).
+    omega_i and the mask target, L_fusion = 1 - Dice(S_p, mask). With several classes these two take
+    the mean of the classes (losses.dice.class_dice_loss), and edges run between them, too.
 
     Deviation: eq. 1 and 2 print 1 - sum_i w_i Dice_i, which falls below 0 for several stages;
     sum_i w_i (1 - Dice_i) differs by a constant, has the same gradient, and is never negative.
@@ -26,10 +28,13 @@ class JointLoss(nn.Module):
         semantic_weights: omega_i per semantic side output; None for 1 each (table 1).
         reduction: See losses.dice.dice_loss.
         smooth: See losses.dice.dice_loss; pixels.
+        class_weights: Where there are several classes; see losses.class_weights.
 
     Raises:
         UserError: A weight is negative.
     """
+
+    takes_classes = True
 
     def __init__(
         self,
@@ -40,9 +45,11 @@ class JointLoss(nn.Module):
         semantic_weights: Sequence[float] | None = None,
         reduction: Reduction = "batch",
         smooth: float = 1.0,
+        class_weights: ClassWeights = None,
     ) -> None:
         super().__init__()
         check_dice_args(reduction, smooth)
+        check_class_weights(class_weights)
         weights = {"theta": [theta], "beta": [beta]}
         weights |= {"edge_weights": edge_weights or [], "semantic_weights": semantic_weights or []}
         for name, values in weights.items():
@@ -50,7 +57,7 @@ class JointLoss(nn.Module):
                 raise UserError(f"loss.args.{name}: must not be negative, not {min(values)}")
         self.theta, self.beta = theta, beta
         self.edge_weights, self.semantic_weights = edge_weights, semantic_weights
-        self.reduction, self.smooth = reduction, smooth
+        self.reduction, self.smooth, self.class_weights = reduction, smooth, class_weights
 
     @property
     def required_heads(self) -> frozenset[str]:
@@ -63,34 +70,42 @@ class JointLoss(nn.Module):
         """The unweighted terms edge, semantic (those with a weight above 0) and fusion; total."""
         terms = {}
         if self.theta > 0:
-            terms["edge"] = self._side_loss(output.edge, batch["edge"], self.edge_weights)
+            edges = [self._edge_dice(side, batch) for side in output.edge]
+            terms["edge"] = _weighted_sum(edges, self.edge_weights)
         if self.beta > 0:
-            terms["semantic"] = self._side_loss(
-                output.semantic, batch["mask"], self.semantic_weights
-            )
-        terms["fusion"] = self._dice(output.mask, batch["mask"])
+            sides = [self._dice(side, batch) for side in output.semantic]
+            terms["semantic"] = _weighted_sum(sides, self.semantic_weights)
+        terms["fusion"] = self._dice(output.mask, batch)
         weights = {"edge": self.theta, "semantic": self.beta, "fusion": 1.0}
         terms["total"] = torch.stack([weights[k] * v for k, v in terms.items()]).sum()
         return terms
 
-    def _side_loss(
-        self, side_outputs: Sequence[Tensor], target: Tensor, weights: Sequence[float] | None
-    ) -> Tensor:
-        """sum_i w_i (1 - Dice_i) over the side outputs."""
-        weights = weights or [1.0] * len(side_outputs)
-        if len(weights) != len(side_outputs):
-            raise UserError(
-                f"loss.args: {len(weights)} side output weights for {len(side_outputs)} of the "
-                "network's side outputs; give one each"
-            )
-        losses = [w * self._dice(s, target) for w, s in zip(weights, side_outputs, strict=True)]
-        return torch.stack(losses).sum()
+    def _dice(self, logits: Tensor, batch: Batch) -> Tensor:
+        return mask_dice_loss(
+            logits,
+            batch,
+            reduction=self.reduction,
+            smooth=self.smooth,
+            class_weights=self.class_weights,
+            shared=self.training,
+        )
 
-    def _dice(self, logits: Tensor, target: Tensor) -> Tensor:
+    def _edge_dice(self, logits: Tensor, batch: Batch) -> Tensor:
         return dice_loss(
             logits,
-            target,
+            batch["edge"],
             reduction=self.reduction,
             smooth=self.smooth,
             shared=self.training,
         )
+
+
+def _weighted_sum(losses: Sequence[Tensor], weights: Sequence[float] | None) -> Tensor:
+    """sum_i w_i (1 - Dice_i) over the side outputs."""
+    weights = weights or [1.0] * len(losses)
+    if len(weights) != len(losses):
+        raise UserError(
+            f"loss.args: {len(weights)} side output weights for {len(losses)} of the network's "
+            "side outputs; give one each"
+        )
+    return torch.stack([w * loss for w, loss in zip(weights, losses, strict=True)]).sum()

@@ -1,5 +1,6 @@
 """Metrics: pure functions of one case's numpy arrays, METRICS, and meters with a row per case."""
 
+from metrics.class_meter import ClassMeter, selection_dice
 from metrics.confidence import (
     Bootstrap,
     Interval,
@@ -51,6 +52,7 @@ from metrics.weighted_f import weighted_f
 __all__ = [
     "METRICS",
     "Bootstrap",
+    "ClassMeter",
     "Confusion",
     "EmptyTarget",
     "Interval",
@@ -89,6 +91,7 @@ __all__ = [
     "row_intervals",
     "s_measure",
     "score_soft",
+    "selection_dice",
     "sensitivity",
     "smallest_permutation_p",
     "specificity",

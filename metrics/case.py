@@ -71,6 +71,14 @@ class ScoredCase:
         self.pred: NDArray[np.bool_] = prob >= rules.threshold
         self.confusion: Confusion = confusion(self.pred, target)
 
+    def predict(self, pred: NDArray[np.bool_]) -> None:
+        """Take another prediction than that of the threshold, before anything is made of it.
+
+        Args:
+            pred: (H, W) bool.
+        """
+        self.pred, self.confusion = pred, confusion(pred, self.target)
+
     @cached_property
     def surface(self) -> dict[str, float]:
         """hd95, average_surface_distance and surface_dice, as metrics.surface.surface_scores.

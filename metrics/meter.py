@@ -73,6 +73,7 @@ class Meter:
         name: str,
         patient: str,
         spacing: Spacing | None = None,
+        pred: NDArray[np.bool_] | None = None,
     ) -> ScoredCase:
         """Scores one case and adds its row; nothing is added if it raises.
 
@@ -82,6 +83,7 @@ class Meter:
             name: Name of the case, for the row and the messages.
             patient: The patient whom the case belongs to.
             spacing: Height and width of a px in mm, where known.
+            pred: (H, W) bool, the prediction; None takes prob >= threshold.
 
         Returns:
             The case as it was scored.
@@ -92,6 +94,8 @@ class Meter:
         """
         try:
             case = self._check(prob, target, spacing)
+            if pred is not None:
+                case.predict(pred)
             scores = self._score(case)
         except ValueError as error:
             raise ValueError(f"case {name!r} of patient {patient!r}: {error}") from error

@@ -146,10 +146,12 @@ class ResUNet(SegmentationNetwork):
         self.decoder = UNetDecoder(self.encoder.channels, width)
         encoder_channels, decoder_channels = self.encoder.channels, self.decoder.channels
         self.esm = EdgeSupervisedModule(encoder_channels, edge_stages)
-        self.assm = AuxiliarySemanticSupervisedModule(encoder_channels, semantic_stages)
+        self.assm = AuxiliarySemanticSupervisedModule(
+            encoder_channels, semantic_stages, num_classes
+        )
         self.decoder_esm = EdgeSupervisedModule(decoder_channels, decoder_edge_stages)
         self.decoder_assm = AuxiliarySemanticSupervisedModule(
-            decoder_channels, decoder_semantic_stages
+            decoder_channels, decoder_semantic_stages, num_classes
         )
         self.fusion = create_fusion(fusion, decoder_channels, width, num_classes)
         if encoder_weights is not None:

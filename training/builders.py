@@ -1,6 +1,7 @@
 """Where a configuration is taken apart: everything built from here on gets plain arguments."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from losses import create_loss
 from models import create_model
 from models.parts.checks import describe_sizes, fitting_size
 from training.activation_checkpointing import checkpoint_activations
+from training.classes import count_channels, find_classes
 from training.distributed import World, synchronise_batch_norm
 from training.early_stopping import EarlyStopping
 from training.runtime import Runtime, create_runtime, set_determinism
@@ -30,12 +32,13 @@ def build_runtime(config: Config) -> Runtime:
 
 
 def build_network(config: Config) -> nn.Module:
-    """The network, once its input size is known to fit.
+    """The network, once its input size is known to fit, with a channel per class and background.
 
     Raises:
-        UserError: The size does not fit; names the size to use.
+        UserError: The size does not fit, and the size to use is named; or model.args.num_classes
+            contradicts data.classes.
     """
-    network = create_model(config.model.name, **config.model.args)
+    network = create_model(config.model.name, **_network_args(config))
     height, width = config.data.image_size
     fit = fitting_size(network, height, width)
     if (height, width) != fit:
@@ -44,6 +47,19 @@ def build_network(config: Config) -> nn.Module:
             f"{describe_sizes(network)}; use [{fit[0]}, {fit[1]}]"
         )
     return network
+
+
+def _network_args(config: Config) -> dict[str, Any]:
+    """The network's arguments; data.classes decides on num_classes."""
+    args, num_classes = config.model.args, count_channels(config.data)
+    given = args.get("num_classes", num_classes)
+    if given != num_classes:
+        told = f"name {num_classes - 1}, and with the background make it {num_classes}"
+        raise UserError(
+            f"model.args.num_classes: {given}, but data.classes "
+            f"{told if num_classes > 1 else 'is null, which makes it 1'}; leave it to data.classes"
+        )
+    return {**args, "num_classes": num_classes} if num_classes > 1 else args
 
 
 def build_loss(config: Config, network: nn.Module, world: World | None = None) -> nn.Module:
@@ -56,6 +72,7 @@ def build_loss(config: Config, network: nn.Module, world: World | None = None) -
         function = network.own_loss
         args = {**network.own_loss_args, **args}
     loss = create_loss(function, **args)
+    _check_classes(loss, function, config.data.classes is not None)
     idle = check_heads(network, loss)
     if idle and (world or World()).is_main:
         print(
@@ -63,6 +80,17 @@ def build_loss(config: Config, network: nn.Module, world: World | None = None) -
             f"{', '.join(idle)} side outputs untrained"
         )
     return loss
+
+
+def _check_classes(loss: nn.Module, function: str, has_classes: bool) -> None:
+    """Refuse a loss that has no form for several classes, and class weights without classes."""
+    if has_classes and not getattr(loss, "takes_classes", False):
+        raise UserError(
+            f"loss.function: {function} has no form for several classes in its paper; take "
+            "loss.function=dice, or set data.classes=null"
+        )
+    if not has_classes and getattr(loss, "class_weights", None) is not None:
+        raise UserError("loss.args.class_weights: there are no classes; set data.classes")
 
 
 def build_training_state(
@@ -81,7 +109,7 @@ def build_training_state(
             "compiler chooses by itself what to recompute); set one of them to false"
         )
     if world.size > 1:
-        freeze_untrained(network, loss, noise_batch(1, *config.data.image_size))
+        freeze_untrained(network, loss, _noise(config))
         if training.sync_batch_norm:
             network = synchronise_batch_norm(network, runtime.device.type == "cuda")
     network = runtime.prepare(network)
@@ -122,8 +150,15 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         EarlyStopping(config.early_stopping.patience),
         scaler,
         _create_ema(model, config.training.ema_decay),
-        data_properties=DataProperties.from_card(read_card(Path(config.data.root))),
+        data_properties=DataProperties.from_card(
+            read_card(Path(config.data.root)), find_classes(config.data)
+        ),
     )
+
+
+def _noise(config: Config) -> Batch:
+    """A slice of noise as the network takes it."""
+    return noise_batch(1, *config.data.image_size, num_classes=count_channels(config.data))
 
 
 def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -13,6 +13,7 @@ from datasets.inspection import SplitInspection, inspect_slices
 from datasets.pairing import SliceFiles, check_patients, find_slices, resolve_split
 from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
+from training.classes import find_classes
 from training.distributed import World
 from training.runtime import Runtime
 from utils.config import Config, DataConfig
@@ -37,14 +38,26 @@ class Split(NamedTuple):
         edges = f"edges from mask_ on {num_edges}, " if num_edges else ""
         if num_edges < len(self.slices):
             edges += f"edges derived from masks ({edge_width} px wide), "
+        classes = "".join(
+            f"{name} on {number}, " for name, number in self.inspection.slices_per_class.items()
+        )
         num_lungs = sum(entry.lung is not None for entry in self.slices)
         return (
             f"{self.name}: {len(self.slices)} slices of "
             f"{len({entry.patient for entry in self.slices})} patients, {sizes}, "
-            f"masks {self.inspection.encoding.name}, "
+            f"masks {self.inspection.encoding.name}, {classes}"
             f"{self.inspection.has_lesion.count(False)} without lesion, {edges}lung masks on "
             f"{num_lungs}" + (f", {self.cache.num_cached} cached" if self.cache else "")
         )
+
+    def warn_of_absent_classes(self, root: str) -> None:
+        """A line for classes that no slice shows."""
+        counts = self.inspection.slices_per_class
+        if absent := [name for name, number in counts.items() if not number]:
+            print(
+                f"warning: {Path(root) / self.name}: no slice shows {', '.join(absent)}; going on",
+                file=sys.stderr,
+            )
 
 
 def open_split(config: DataConfig, name: str, world: World | None = None) -> Split:
@@ -58,11 +71,14 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
     world = world or World()
     root = Path(config.root)
     name = resolve_split(root, name)
-    slices = find_slices(root, name)
+    classes = find_classes(config)
+    slices = find_slices(root, name, of_classes=bool(classes))
     report = print if world.is_main else _say_nothing
+    kind = f"classes-{name}" if classes else name  # beside the cache of a run without classes
     with world.first_on_machine():
-        facts, cache = open_cache(root, name, slices, config.cache_mib, report)
-    return Split(name, slices, inspect_slices(slices, config.lesion_values, facts), cache)
+        facts, cache = open_cache(root, kind, slices, config.cache_mib, report)
+    inspection = inspect_slices(slices, config.lesion_values, facts, classes)
+    return Split(name, slices, inspection, cache)
 
 
 def _say_nothing(_: str) -> None:
@@ -129,6 +145,7 @@ def build_training_data(
     if world.is_main:
         for split in (train, val):
             print(split.describe(config.data.edge_width))
+            split.warn_of_absent_classes(config.data.root)
         if not any(train.inspection.has_lesion):
             print(
                 f"warning: {Path(config.data.root) / 'train'}: no mask shows a lesion, so there is "
@@ -175,7 +192,10 @@ def _build_training_loader(
     )
     if not config.augment_on_device:
         return loader
-    return OnDevice(loader, dataset.transform, dataset.edge_width, runtime.device)
+    return OnDevice(
+        *(loader, dataset.transform, dataset.edge_width, runtime.device),
+        has_classes=bool(dataset.encoding.classes),
+    )
 
 
 def _pick_cases(config: Config, val: Split) -> list[int]:

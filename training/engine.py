@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from metrics import Meter
+from metrics import ClassMeter, Meter
 from training.epoch_record import Averages, EpochRecord
-from training.prediction import check_prediction, logits_to_prob, predict
+from training.prediction import check_prediction, lesion_prob, logits_to_prob, predict
 from training.runtime import Runtime
 from training.step import TrainingStep
 from utils.contracts import Batch, SegOutput
@@ -53,6 +53,7 @@ def evaluate(
     runtime: Runtime,
     meter: Meter,
     loss: nn.Module | None = None,
+    classes: ClassMeter | None = None,
 ) -> Averages:
     """Score every slice with the meter.
 
@@ -60,8 +61,9 @@ def evaluate(
         model: Network, prepared by the runtime.
         batches: Collated batches.
         runtime: Device, precision, memory format.
-        meter: Gets one case per slice.
+        meter: Gets one case per slice, of lesion against background.
         loss: Taken along, where given, batch by batch.
+        classes: Gets one case per slice, where classes are told apart.
 
     Returns:
         The loss terms; empty without a loss.
@@ -73,18 +75,24 @@ def evaluate(
         if loss is not None:
             terms = loss(output, batch)
             averages.update({k: v.item() for k, v in terms.items()}, len(batch["name"]))
-        add_cases(meter, output, batch)
+        add_cases(meter, output, batch, classes)
     return averages
 
 
-def add_cases(meter: Meter, output: SegOutput, batch: Batch) -> None:
-    """Give the meter every slice of a batch.
+def add_cases(
+    meter: Meter, output: SegOutput, batch: Batch, classes: ClassMeter | None = None
+) -> None:
+    """Give the meters every slice of a batch.
 
     Raises:
         NonFiniteError: A prediction holds NaN; names the slice.
     """
-    prob = logits_to_prob(output.mask)[:, 0].cpu().numpy()
+    probs = logits_to_prob(output.mask)
+    prob = lesion_prob(probs)[:, 0].cpu().numpy()
     target = batch["mask"][:, 0].cpu().numpy() > 0.5
     for index, name in enumerate(batch["name"]):
         check_prediction(prob[index], name)
         meter.update(prob[index], target[index], name, batch["patient"][index])
+        if classes is not None:
+            own = (probs[index].cpu().numpy(), batch["label"][index].cpu().numpy())
+            classes.update(*own, name, batch["patient"][index])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from training.distributed import World
+from training.prediction import predicted_lesion
 
 
 class Averages:
@@ -65,8 +66,8 @@ class EpochRecord:
 
     @torch.no_grad()
     def update(self, terms: dict[str, Tensor], logits: Tensor, target: Tensor) -> None:
-        """Add a batch: its loss terms, mask logits (B, 1, H, W) and target."""
-        pred = logits > 0
+        """Add a batch: its loss terms, mask logits (B, K, H, W) and target (B, 1, H, W)."""
+        pred = predicted_lesion(logits)
         counts = [2 * target[pred].sum(), pred.sum() + target.sum()]
         # One transfer from the device: each waits for all the work before it.
         values = torch.stack([value.detach().double() for value in (*terms.values(), *counts)])

@@ -32,9 +32,27 @@ def logits_to_prob(logits: Tensor) -> Tensor:
     return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
 
 
+def lesion_prob(prob: Tensor) -> Tensor:
+    """Probability of any lesion, (B, 1, H, W), of probabilities (B, K, H, W)."""
+    return prob if prob.shape[1] == 1 else 1 - prob[:, :1]
+
+
+def predicted_lesion(logits: Tensor) -> Tensor:
+    """Where lesion is predicted, (B, 1, H, W) bool: probability above 0.5, or the likeliest class.
+
+    Args:
+        logits: (B, K, H, W).
+    """
+    return logits > 0 if logits.shape[1] == 1 else logits.argmax(dim=1, keepdim=True) > 0
+
+
 def output_to_prob(output: SegOutput) -> SegOutput:
-    """The output with probabilities in the place of logits; inner maps stay as they are."""
-    return output.apply(logits_to_prob)._replace(maps=output.maps)
+    """The output with the probability of lesion or edge in the place of logits, all (B, 1, H, W).
+
+    Inner maps stay as they are.
+    """
+    probs = output.apply(lambda logits: lesion_prob(logits_to_prob(logits)))
+    return probs._replace(maps=output.maps)
 
 
 def resize_prob(prob: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from figures.cases import case_panels, draw_cases
+from metrics.class_meter import selection_dice
 from metrics.registry import main_metrics
 from training.epoch_record import TrainResult
 from training.prediction import output_to_prob, predict
@@ -130,6 +131,8 @@ class Recorder(SilentRecorder):
         }
         if state.scaler.is_enabled():
             groups["optimizer"]["loss_scale"] = state.scaler.get_scale()
+        for name, values in class_scores(scores).items():
+            groups[f"val/{name}"] = plotted_scores(values)
         for prefix, values in groups.items():
             self.logbook.write_scalars(prefix, values, state.epoch)
         every, last = self.config.logging.image_every, self.config.training.epochs
@@ -138,15 +141,18 @@ class Recorder(SilentRecorder):
         self.logbook.flush()
         self.say(
             f"epoch {state.epoch:3d}/{last}  loss {trained.terms['total']:.4f}  "
-            f"val loss {terms['total']:.4f}  val Dice {100 * scores['dice']:6.2f} %"
+            f"val loss {terms['total']:.4f}  val Dice {100 * selection_dice(scores):6.2f} %"
             f"{' *' if state.best_epoch == state.epoch else '  '}  lr {learning_rate:.1e}  "
-            f"{trained.images_per_second:.1f} images/s",
+            f"{trained.images_per_second:.1f} images/s{_dice_of_classes(scores)}",
         )
 
     def finish(self, state: TrainingState) -> None:
         """Write the final score beside the settings, and what the run came to."""
         settings = flatten(self.config.model_dump(mode="json"))
-        self.logbook.write_score(settings, plotted_scores(state.best_scores))
+        best = plotted_scores(state.best_scores)
+        for name, values in class_scores(state.best_scores).items():
+            best |= {f"{name}/{key}": value for key, value in plotted_scores(values).items()}
+        self.logbook.write_score(settings, best)
         self.info |= {
             "epochs": state.epoch,
             "best_epoch": state.best_epoch,
@@ -177,8 +183,9 @@ class Recorder(SilentRecorder):
 
     def say_result(self, state: TrainingState) -> None:
         """Print the best score, and where the run's files are."""
+        mean = ", mean of the classes," if class_scores(state.best_scores) else ""
         self.say(
-            f"best validation Dice {100 * state.stopping.best:.2f} % in epoch "
+            f"best validation Dice{mean} {100 * state.stopping.best:.2f} % in epoch "
             f"{state.best_epoch} of {state.epoch}\n"
             f"checkpoint   {self.folder.best}\nTensorBoard  {self.folder.tensorboard}"
         )
@@ -210,3 +217,19 @@ def _former_sessions(folder: RunFolder, state: TrainingState) -> list[dict[str, 
 def plotted_scores(scores: dict[str, Any]) -> dict[str, float]:
     """The scores that TensorBoard plots and the HParams tab lists."""
     return {key: scores[key] for key in (*main_metrics(), "dice_pooled", "dice_nonempty")}
+
+
+def class_scores(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The scores of every class by its name, and their mean; {} without classes."""
+    if "classes" not in scores:
+        return {}
+    return {"class_mean": scores["class_mean"]} | scores["classes"]
+
+
+def _dice_of_classes(scores: dict[str, Any]) -> str:
+    """The end of an epoch's line; '' without classes."""
+    if "classes" not in scores:
+        return ""
+    dice = {name: own["dice"] for name, own in scores["classes"].items()}
+    dice["any lesion"] = scores["dice"]
+    return "  (" + ", ".join(f"{name} {100 * value:.1f}" for name, value in dice.items()) + ")"

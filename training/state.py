@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from datasets.card import DataProperties
 from training.checkpoint import FORMAT, load_weights, save_checkpoint
+from training.classes import find_classes
 from training.distributed import World
 from training.early_stopping import EarlyStopping
 from training.epoch_record import EpochRecord
@@ -31,7 +32,7 @@ _RESUMABLE = (
     "logging.",
 )
 # Of several changed keys, those that explain the others.
-_TELLING = ("model.name", "model.args.num_classes", "loss.function")
+_TELLING = ("model.name", "data.classes", "model.args.num_classes", "loss.function")
 
 
 @dataclass
@@ -132,6 +133,8 @@ class TrainingState:
             )
         former = restore_config(content["config"])
         changed = [k for k in changed_keys(former, config) if not k.startswith(_RESUMABLE)]
+        if _classes_of(former) != _classes_of(config):  # also where only their order is another
+            changed = ["data.classes", *(k for k in changed if not k.startswith("data.classes"))]
         if changed:
             raise UserError(
                 f"{path}: made with another {', '.join(changed)} "
@@ -156,10 +159,18 @@ class TrainingState:
             self.record = EpochRecord()
 
 
+def _classes_of(config: Config) -> list[tuple[str, int]]:
+    """Name and value of the classes, in the order of their channels."""
+    return list(find_classes(config.data).items())
+
+
 def _describe_change(keys: Sequence[str], former: Config, config: Config) -> str:
     """The most telling of the changed keys with both values."""
     telling = next((key for key in _TELLING if key in keys), keys[0])
-    old, new = (
-        flatten(c.model_dump(mode="json")).get(telling, "default") for c in (former, config)
-    )
+    if telling == "data.classes":
+        old, new = (dict(_classes_of(c)) or "null" for c in (former, config))
+    else:
+        old, new = (
+            flatten(c.model_dump(mode="json")).get(telling, "default") for c in (former, config)
+        )
     return f"{telling} is {old} there, {new} here"

@@ -57,7 +57,7 @@ def open_run(
         name: Of the run.
         overrides: 'a.b=value' pairs of --set.
         data: Settings of the data set to predict; None takes the checkpoint's own. The size of
-            the network's input and the width of edges are always its own.
+            the network's input, the width of edges and the classes are always its own.
 
     Raises:
         UserError: As load_checkpoint and override_config.
@@ -65,6 +65,8 @@ def open_run(
     checkpoint = load_checkpoint(path)
     trained = restore_config(checkpoint["config"])
     config = override_config(trained, overrides, _OVERRIDABLE)
+    if any(override.startswith("data.classes") for override in overrides):
+        raise UserError("--set data.classes: the checkpoint decides it; train again to change it")
     if data is not None:
         config = _with_data(config, data)
     runtime = build_runtime(config)
@@ -104,5 +106,5 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
 
 def _with_data(config: Config, data: DataConfig) -> Config:
     """The configuration for another data set."""
-    own = {"image_size": config.data.image_size, "edge_width": config.data.edge_width}
+    own = {key: getattr(config.data, key) for key in ("image_size", "edge_width", "classes")}
     return config.model_copy(update={"data": data.model_copy(update=own)})

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from metrics import Meter
+from metrics import ClassMeter, Meter, selection_dice
+from training.classes import find_classes
 from training.data import TrainingData
 from training.distributed import World
 from training.engine import evaluate, train_one_epoch
@@ -92,7 +93,7 @@ class Trainer:
                 terms, scores = self._validate()
                 state.finish_epoch()
                 state.scheduler.step(terms["total"])
-                improved = state.stopping.update(scores["dice"])
+                improved = state.stopping.update(selection_dice(scores))
                 if improved:
                     state.best_epoch, state.best_scores = state.epoch, scores
                     self._save_best()
@@ -124,16 +125,26 @@ class Trainer:
         self._stop_if_asked()
 
     def _validate(self) -> tuple[dict[str, float], dict[str, Any]]:
-        """Mean loss terms and the meter's summary over the validation split."""
-        model, evaluation = self.state.evaluated, self.config.evaluation
+        """Mean loss terms and the meters' summary over the validation split."""
+        model = self.state.evaluated
         self.world.share_buffers(model)
-        meter = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+        meter, classes = self._meters()
         batches = self._stopping_between(Progress(self.data.val, "validation"))
-        averages = evaluate(model, batches, self.runtime, meter, self.loss)
-        whole = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
-        for rows in self.world.gather(meter.rows):
-            whole.add_rows(rows)
-        return averages.over_processes(self.world).means(), whole.summary()
+        averages = evaluate(model, batches, self.runtime, meter, self.loss, classes)
+        summary: dict[str, Any] = {}
+        for own, whole in zip((meter, classes), self._meters(), strict=True):
+            if own is not None:
+                for rows in self.world.gather(own.rows):
+                    whole.add_rows(rows)
+                summary |= whole.summary()
+        return averages.over_processes(self.world).means(), summary
+
+    def _meters(self) -> tuple[Meter, ClassMeter | None]:
+        """Of lesion against background, and of every class where there are several."""
+        evaluation = self.config.evaluation
+        rules = {"empty_target": evaluation.empty_target, "threshold": evaluation.threshold}
+        meters = {name: Meter(**rules) for name in find_classes(self.config.data)}
+        return Meter(**rules), ClassMeter(meters) if meters else None
 
     def _stopping_between(self, batches: Iterable[T]) -> Iterator[T]:
         """The batches, with a look between two whether a lone process is asked to stop."""

@@ -2,14 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
-GreyValue = Annotated[int, Field(ge=1, le=65535)]
+_MAX_GREY = 65535
+GreyValue = Annotated[int, Field(ge=1, le=_MAX_GREY)]
 
 
 class _Section(BaseModel):
@@ -34,6 +35,7 @@ class DataConfig(_Section):
     root: Name
     image_size: list[Annotated[int, Field(ge=32)]]
     lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
+    classes: Literal["all"] | list[str] | dict[str, int] | None
     edge_width: Count
     allow_patient_overlap: bool
     num_workers: Annotated[int, Field(ge=0)]
@@ -52,6 +54,30 @@ class DataConfig(_Section):
         if len(value) != 2:
             raise ValueError("give one side, or [height, width]")
         return value
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _named_classes(cls, value: Any) -> Any:
+        # In words here: of a union of types the errors are of all its parts.
+        names = list(value) if isinstance(value, list | dict) else []
+        if value not in (None, "all") and not names:
+            raise ValueError("give all, a list of names, or a value by name, such as {ggo: 1}")
+        if not all(isinstance(name, str) and name for name in names):
+            raise ValueError("every class must have a name")
+        if len(set(names)) < len(names):
+            raise ValueError("a class stands twice")
+        if isinstance(value, dict):
+            values = list(value.values())
+            fits = [type(v) is int and 1 <= v <= _MAX_GREY for v in values]
+            if not all(fits) or len(set(values)) < len(values):
+                raise ValueError("give every class a value of its own, an integer from 1")
+        return value
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> "DataConfig":
+        if self.classes is not None and self.lesion_values is not None:
+            raise ValueError("classes and lesion_values exclude each other; set one to null")
+        return self
 
 
 class ModelConfig(_Section):

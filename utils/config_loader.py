@@ -17,7 +17,7 @@ RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 DEFAULT_CONFIG = RESOURCES / "train_config.yaml"
 EXPERIMENTS = RESOURCES / "experiments"
 # Below these keys any name may stand: constructors validate them.
-_FREE_KEYS = ("model.args", "loss.args")
+_FREE_KEYS = ("model.args", "loss.args", "data.classes")
 _SELECTORS = ("model.name", "loss.function")
 
 
@@ -170,7 +170,13 @@ def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
 
 
 def _drop_stale_args(values: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Another model.name or loss.function starts from its own defaults, not the former's args."""
+    """Another model.name or loss.function starts from its own defaults, not the former's args.
+
+    Classes by name take the place of the former ones, and do not join them.
+    """
+    sections = values.get("data"), changes.get("data")
+    if all(isinstance(section, dict) for section in sections) and "classes" in sections[1]:
+        sections[0]["classes"] = None
     for section, selector in (("model", "name"), ("loss", "function")):
         old, new = values.get(section), changes.get(section)
         if not (isinstance(old, dict) and isinstance(new, dict)):

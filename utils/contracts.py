@@ -16,7 +16,7 @@ class SegOutput(NamedTuple):
         edge: Edge side outputs, each (B, 1, H, W), shallowest first, encoder before decoder.
         semantic: Semantic side outputs, in the same order, each (B, 1, H, W). With several
             classes, each (B, K, H, W) where the paper has them as full segmentations (PSPNet,
-            DANet, ACFNet, UNet++), else still one map of lesion against background.
+            DANet, ACFNet, UNet++, ASSM), else still one map of lesion against background.
         lung: (B, 1, H, W), or None for a network without a lung head.
         maps: Inner maps by name, for figures; empty unless asked for.
         lung_sides: Lung side outputs, each (B, 1, H, W); they belong to the head lung.
@@ -61,12 +61,18 @@ class SegOutput(NamedTuple):
         )
 
 
-class Batch(TypedDict):
+class _Classes(TypedDict, total=False):
+    label: torch.Tensor
+
+
+class Batch(_Classes):
     """What every dataset yields, collated.
 
     Attributes:
         image: (B, 1, H, W) float32, z-scored per slice.
         mask: (B, 1, H, W) float32, 0 or 1.
+        label: (B, H, W) int64, 0 background, else classes in the order of the network's channels;
+            only where classes are told apart. The mask is then any of them.
         edge: (B, 1, H, W) float32, 0 or 1.
         lung: (B, 1, H, W) float32, 0 or 1; all 0 where has_lung is False.
         has_lung: (B,) bool, whether the case comes with a lung mask.
@@ -86,10 +92,17 @@ class Batch(TypedDict):
     patient: list[str]
 
 
-def noise_batch(batch_size: int, height: int, width: int) -> Batch:
-    """Noise as a collated batch of slices, drawn from torch's generator."""
+def noise_batch(batch_size: int, height: int, width: int, num_classes: int = 1) -> Batch:
+    """Noise as a collated batch of slices, drawn from torch's generator.
+
+    Args:
+        batch_size: B.
+        height: H in px.
+        width: W in px.
+        num_classes: Channels of the network's mask; above 1 the lesion has classes.
+    """
     shape = (batch_size, 1, height, width)
-    return {
+    batch: Batch = {
         "image": torch.randn(shape),
         "mask": (torch.rand(shape) < _LESION_FRACTION).float(),
         "edge": (torch.rand(shape) < _LESION_FRACTION).float(),
@@ -99,3 +112,7 @@ def noise_batch(batch_size: int, height: int, width: int) -> Batch:
         "name": [f"noise_{index}" for index in range(batch_size)],
         "patient": ["noise"] * batch_size,
     }
+    if num_classes > 1:
+        classes = torch.randint(1, num_classes, (batch_size, height, width))
+        batch["label"] = classes * batch["mask"][:, 0].long()
+    return batch

@@ -16,11 +16,15 @@ Fusion = Literal["attention", "add", "concat", "none"]
 
 
 class _SideHeads(nn.Module):
-    """One 1x1 convolution to one map per stage, resized to the image: logits for a side loss."""
+    """A 1x1 convolution per stage, to one map or several, resized: logits for a side loss."""
 
-    def __init__(self, channels: Sequence[int], stages: Sequence[int]) -> None:
+    def __init__(
+        self, channels: Sequence[int], stages: Sequence[int], num_classes: int = 1
+    ) -> None:
         super().__init__()
-        self.heads = nn.ModuleDict({str(i): nn.Conv2d(channels[i - 1], 1, 1) for i in stages})
+        self.heads = nn.ModuleDict(
+            {str(i): nn.Conv2d(channels[i - 1], num_classes, 1) for i in stages}
+        )
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -38,7 +42,7 @@ class EdgeSupervisedModule(_SideHeads):
 
 
 class AuxiliarySemanticSupervisedModule(_SideHeads):
-    """ASSM: side outputs of high stages, supervised by the lesion's mask (section 3.3, eq. 2)."""
+    """ASSM: side outputs of high stages, supervised by mask or classes (section 3.3, eq. 2)."""
 
 
 class AttentionFusionModule(nn.Module):

@@ -52,7 +52,7 @@ def test_both_ways_are_bit_identical_on_a_cpu(
     on_device = load(mixed_slices, augmentation, CPU, num_workers)
     assert len(in_loader) == len(on_device) == 4
     for one, other in zip(in_loader, on_device, strict=True):
-        assert one.keys() == other.keys() == Batch.__annotations__.keys()
+        assert one.keys() == other.keys() == Batch.__required_keys__
         for key, value in one.items():
             if torch.is_tensor(value):
                 assert value.dtype == other[key].dtype

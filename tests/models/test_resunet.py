@@ -58,7 +58,8 @@ def test_every_switch_gives_logits_at_the_input_size(
     output = model(torch.randn(1, 1, 48, 80))
     assert output.mask.shape == (1, switches.get("num_classes", 1), 48, 80)
     assert [tuple(s.shape) for s in output.edge] == [(1, 1, 48, 80)] * num_edge
-    assert [tuple(s.shape) for s in output.semantic] == [(1, 1, 48, 80)] * num_semantic
+    num_maps = switches.get("num_classes", 1)
+    assert [tuple(s.shape) for s in output.semantic] == [(1, num_maps, 48, 80)] * num_semantic
     assert output.lung is None
     assert output.maps == {}
     heads = {"mask"} | ({"edge"} if num_edge else set()) | ({"semantic"} if num_semantic else set())
