@@ -1,15 +1,10 @@
 """Fit a network described by YAML; see --help."""
 
-from training.builders import build_loss, build_network, build_runtime, build_training_state
-from training.checkpoint import load_latest_checkpoint
+from training.builders import build_runtime
 from training.classes import with_classes
-from training.data import build_training_data
 from training.distributed import join_world, leave_world
-from training.random_state import seed_everything
-from training.recorder import Recorder, SilentRecorder
-from training.run_folder import RunFolder, experiment_name, open_run_folder
-from training.run_info import collect_run_info
-from training.trainer import Trainer
+from training.procedures import PROCEDURES
+from training.run_folder import RunFolder, experiment_name
 from utils.cli import add_config_arguments, create_parser, run_main
 from utils.config_loader import load_config
 
@@ -30,21 +25,11 @@ def main() -> None:
 
     runtime = build_runtime(config)
     world = join_world(use_cuda=runtime.device.type == "cuda")
-    seed_everything(config.training.seed)
-    network = build_network(config)
-    loss = build_loss(config, network, world)
-    data = build_training_data(config, runtime, world)
-    state = build_training_state(config, network, loss, runtime, world)
     folder = RunFolder.of(config.checkpoint.save_dir, name, config.training.seed)
-    go_on = world.from_main(lambda: open_run_folder(folder, arguments.resume, world.job))
-    if go_on:
-        content = world.from_main(lambda: load_latest_checkpoint(folder.last))
-        state.restore(content, folder.last, config, world)
-    recorder = SilentRecorder()
-    if world.is_main:
-        info = collect_run_info(state.model, runtime, config.training.seed, world)
-        recorder = Recorder(config, folder, runtime, data.pictures, info)
-    Trainer(config, state, loss, data, runtime, folder, world, recorder).run()
+    procedure = PROCEDURES[config.training.procedure]
+    for trainer in procedure(config, folder, arguments.resume, runtime, world):
+        trainer.run()
+        del trainer  # before the next stage takes its memory
     leave_world()
 
 

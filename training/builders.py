@@ -11,6 +11,7 @@ from datasets.card import DataProperties, read_card
 from losses import create_loss
 from models import create_model
 from models.parts.checks import describe_sizes, fitting_size
+from models.parts.guided import GuidedNetwork
 from training.activation_checkpointing import checkpoint_activations
 from training.classes import count_channels, find_classes
 from training.distributed import World, synchronise_batch_norm
@@ -39,6 +40,8 @@ def build_network(config: Config) -> nn.Module:
             contradicts data.classes.
     """
     network = create_model(config.model.name, **_network_args(config))
+    if config.training.procedure == "guided":
+        network = GuidedNetwork(create_model(config.guide.name, **config.guide.args), network)
     height, width = config.data.image_size
     fit = fitting_size(network, height, width)
     if (height, width) != fit:
@@ -50,7 +53,7 @@ def build_network(config: Config) -> nn.Module:
 
 
 def _network_args(config: Config) -> dict[str, Any]:
-    """The network's arguments; data.classes decides on num_classes."""
+    """The network's arguments; data.classes decides on num_classes, a guide on in_channels."""
     args, num_classes = config.model.args, count_channels(config.data)
     given = args.get("num_classes", num_classes)
     if given != num_classes:
@@ -59,7 +62,11 @@ def _network_args(config: Config) -> dict[str, Any]:
             f"model.args.num_classes: {given}, but data.classes "
             f"{told if num_classes > 1 else 'is null, which makes it 1'}; leave it to data.classes"
         )
-    return {**args, "num_classes": num_classes} if num_classes > 1 else args
+    if num_classes > 1:
+        args = {**args, "num_classes": num_classes}
+    if config.training.procedure == "guided":
+        args = {**args, "in_channels": args.get("in_channels", 1) + 1}
+    return args
 
 
 def build_loss(config: Config, network: nn.Module, world: World | None = None) -> nn.Module:

@@ -40,6 +40,10 @@ class RunFolder(NamedTuple):
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 
+    def is_begun(self) -> bool:
+        """Whether a run was kept here that can go on."""
+        return self.last.is_file() or previous_path(self.last).is_file()
+
     def job(self) -> str | None:
         """Which torchrun began or resumed the run last, as run_info.json has it."""
         try:
@@ -69,7 +73,7 @@ def open_run_folder(folder: RunFolder, resume: bool, job: str | None = None) -> 
             folder cannot be made.
     """
     restarted = job is not None and folder.job() == job
-    is_kept = folder.last.is_file() or previous_path(folder.last).is_file()
+    is_kept = folder.is_begun()
     if resume and not restarted and not is_kept:
         rest = "start the run without --resume"
         if folder.best.exists():

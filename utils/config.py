@@ -87,6 +87,14 @@ class ModelConfig(_Section):
     args: dict[str, Any]
 
 
+class GuideConfig(_Section):
+    """The first stage of training.procedure guided: a checkpoint, or a network to train."""
+
+    checkpoint: Name | None = None
+    name: str | None = None
+    args: dict[str, Any] = {}
+
+
 class LossConfig(_Section):
     """Which loss; its constructor validates args."""
 
@@ -117,6 +125,7 @@ class EarlyStoppingConfig(_Section):
 class TrainingConfig(_Section):
     """The loop."""
 
+    procedure: Literal["supervised", "guided"]
     batch_size: Count
     accumulation_steps: Count
     epochs: Count
@@ -161,6 +170,7 @@ class Config(_Section):
 
     data: DataConfig
     model: ModelConfig
+    guide: GuideConfig
     loss: LossConfig
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig

@@ -17,8 +17,8 @@ RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 DEFAULT_CONFIG = RESOURCES / "train_config.yaml"
 EXPERIMENTS = RESOURCES / "experiments"
 # Below these keys any name may stand: constructors validate them.
-_FREE_KEYS = ("model.args", "loss.args", "data.classes")
-_SELECTORS = ("model.name", "loss.function")
+_FREE_KEYS = ("model.args", "guide.args", "loss.args", "data.classes")
+_SELECTORS = ("model.name", "guide.name", "loss.function")
 
 
 def load_config(
@@ -177,7 +177,7 @@ def _drop_stale_args(values: dict[str, Any], changes: dict[str, Any]) -> None:
     sections = values.get("data"), changes.get("data")
     if all(isinstance(section, dict) for section in sections) and "classes" in sections[1]:
         sections[0]["classes"] = None
-    for section, selector in (("model", "name"), ("loss", "function")):
+    for section, selector in (("model", "name"), ("guide", "name"), ("loss", "function")):
         old, new = values.get(section), changes.get(section)
         if not (isinstance(old, dict) and isinstance(new, dict)):
             continue

@@ -47,7 +47,7 @@ def refusal(*overrides: str, path: Path = DEFAULT_CONFIG, experiments: tuple[str
         ),
         ("trainig.epochs=1", "trainig.epochs: unknown key, did you mean training.epochs?"),
         ("data.root.x=1", "data.root.x: unknown key, did you mean data.root?"),
-        ("zzz=1", "zzz: unknown key; the sections are data, model, loss, optimizer, scheduler, "),
+        ("zzz=1", "zzz: unknown key; the sections are data, model, guide, loss, optimizer, "),
         ("training.epochs", "training.epochs: write it as section.key=value"),
         ("=5", "=5: write it as section.key=value"),
         ("training..epochs=5", "training..epochs=5: write it as section.key=value"),
@@ -147,7 +147,7 @@ def test_a_missing_section_is_refused_with_the_file(edit_base: Write) -> None:
 def test_an_empty_file_is_refused_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.touch()
-    assert refusal(path=path) == f"{path}: data: missing; add it (and 9 more)"  # 10 sections
+    assert refusal(path=path) == f"{path}: data: missing; add it (and 10 more)"  # 11 sections
 
 
 def test_a_misspelt_top_level_section_of_the_base_file_is_suggested(edit_base: Write) -> None:

@@ -1,0 +1,62 @@
+"""One network fitted to labelled slices."""
+
+from collections.abc import Callable, Iterator
+
+from torch import nn
+
+from training.builders import build_loss, build_network, build_training_state
+from training.checkpoint import load_latest_checkpoint
+from training.data import build_training_data
+from training.distributed import World
+from training.random_state import seed_everything
+from training.recorder import Recorder, SilentRecorder
+from training.run_folder import RunFolder, open_run_folder
+from training.run_info import collect_run_info
+from training.runtime import Runtime
+from training.trainer import Trainer
+from utils.config import Config
+
+
+def supervised(
+    config: Config, folder: RunFolder, resume: bool, runtime: Runtime, world: World
+) -> Iterator[Trainer]:
+    """See build_trainer."""
+    yield build_trainer(config, folder, resume, runtime, world)
+
+
+def build_trainer(
+    config: Config,
+    folder: RunFolder,
+    resume: bool,
+    runtime: Runtime,
+    world: World,
+    prepare: Callable[[nn.Module], None] | None = None,
+) -> Trainer:
+    """What fits a network, or goes on with it.
+
+    Args:
+        config: The resolved configuration.
+        folder: Where the run is kept.
+        resume: Whether the user wants to go on.
+        runtime: Device, precision, memory format.
+        world: The processes of the job.
+        prepare: Called with the new network before anything else is built.
+
+    Raises:
+        UserError: A wrong setting, data that cannot be read, or a folder that holds another run.
+    """
+    seed_everything(config.training.seed)
+    network = build_network(config)
+    if prepare is not None:
+        prepare(network)
+    loss = build_loss(config, network, world)
+    data = build_training_data(config, runtime, world)
+    state = build_training_state(config, network, loss, runtime, world)
+    if world.from_main(lambda: open_run_folder(folder, resume, world.job)):
+        content = world.from_main(lambda: load_latest_checkpoint(folder.last))
+        state.restore(content, folder.last, config, world)
+    recorder = SilentRecorder()
+    if world.is_main:
+        info = collect_run_info(state.model, runtime, config.training.seed, world)
+        recorder = Recorder(config, folder, runtime, data.pictures, info)
+    return Trainer(config, state, loss, data, runtime, folder, world, recorder)
