@@ -61,6 +61,7 @@ def _until_trained(run: subprocess.Popen) -> None:
         assert run.poll() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no SIGHUP")
 def test_a_terminal_that_closes_saves_the_run(small_settings: list[str], tmp_path: Path) -> None:
     run = start("train.py", *small_settings, "--set", "training.epochs=1000")
@@ -73,6 +74,7 @@ def test_a_terminal_that_closes_saves_the_run(small_settings: list[str], tmp_pat
     assert list((tmp_path / "runs").rglob("last.pt"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no SIGHUP")
 def test_nohup_is_obeyed(small_settings: list[str]) -> None:
     run = start(

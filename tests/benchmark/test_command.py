@@ -16,6 +16,7 @@ from benchmark import step_rows
 from utils.cli import run_main
 from utils.files import read_rows
 
+pytestmark = pytest.mark.slow  # each row is measured in a process of its own
 CPU = ["--set", "training.device=cpu"]
 # The smallest network, which has one variant less than the default one: a process less to start.
 TINY = [*CPU, "--set", "model.name=unet", "--set", "model.args={width: 2, num_levels: 2}"]
@@ -122,7 +123,6 @@ def test_the_configured_step_tells_its_time_in_convolutions(report: Report) -> N
     assert float(found[1]) == pytest.approx(expected, abs=0.006)
 
 
-@pytest.mark.slow
 def test_torch_compile_has_rows(tmp_path: Path) -> None:
     report = run_benchmark(tmp_path / "table.csv")
     compiled = {row["variant"]: row for row in report.of("step") if "compiled" in row["variant"]}

@@ -180,6 +180,7 @@ def test_sizes_that_do_not_fit_are_refused_in_one_line_that_names_network_and_si
         assert all(s % stride == 0 and s >= network.min_size for s in proposed)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_onnx_gives_the_same_mask(name: str, network: nn.Module) -> None:
     if name in NO_ONNX:

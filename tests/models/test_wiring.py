@@ -24,7 +24,14 @@ def test_every_fingerprint_has_its_network_and_a_small_twin() -> None:
     assert PUBLISHED.keys() == FINGERPRINTS.keys() == PINNED.keys()
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+# Other forms of a network that is checked here as well, and the two that take longest; at 256 px,
+# among the slow tests, all of them are.
+LONG = ["acfnet_r50", "fcn8s", "fcn8s_3class", "deeplabv3plus_r50_os8", "deeplabv3plus_xception"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in PUBLISHED]
+)
 def test_small_outputs_are_those_pinned_from_a_network_that_gave_the_published_ones(
     name: str,
 ) -> None:

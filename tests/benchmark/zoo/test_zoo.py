@@ -58,6 +58,7 @@ def test_outputs_are_counted_by_kind() -> None:
     assert describe_outputs(full) == "mask, 1 edge, 3 semantic, lung"
 
 
+@pytest.mark.slow
 def test_the_unet_is_measured_beside_itself(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
