@@ -2,10 +2,12 @@
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluation.cases import CaseSource, NetworkCases
+from evaluation.class_scores import ClassScores
 from evaluation.comparison import compare_runs, format_comparison, save_comparison
 from evaluation.files import EvaluationFiles
 from evaluation.map_folders import FolderCases, find_map_pairs
@@ -102,6 +104,7 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     if split.name != arguments.split:
         print(f"{config.data.root} has no {arguments.split}: scoring {split.name}, as the paper")
     print(split.describe(config.data.edge_width))
+    split.warn_of_absent_classes(config.data.root)
     origin = {
         "image_size": list(config.data.image_size),
         "split": split.name,
@@ -114,7 +117,8 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     }
     out = arguments.out or default_out(arguments.checkpoint, run, split, protocol)
     source = NetworkCases(run.network, split, config, run.runtime, protocol.at_network_size)
-    files = EvaluationFiles(out, saves_maps=arguments.save_maps)
+    classes = score_classes(source, protocol, config)
+    files = EvaluationFiles(out, saves_maps=arguments.save_maps, classes=classes)
     rows = score(source, protocol, config, files, origin)
     with files.errors_named():
         picked = pick_by_area([row["lesion_px"] for row in rows], _CASES_IN_FIGURES)
@@ -156,6 +160,16 @@ def default_out(checkpoint: Path, run: TrainedRun, split: Split, protocol: Proto
     return out if protocol is NATIVE else out / protocol.name
 
 
+def score_classes(source: NetworkCases, protocol: Protocol, config: Config) -> ClassScores | None:
+    """What scores the classes of a network; None where it tells none apart."""
+    if not source.classes:
+        return None
+    if protocol is not NATIVE:
+        print(f"protocol {protocol.name} scores any lesion; its classes are scored as in native")
+    create = partial(build_meter, NATIVE, config.evaluation, has_spacing=source.has_spacing)
+    return ClassScores(source.classes, create)
+
+
 def score(
     source: CaseSource,
     protocol: Protocol,
@@ -185,6 +199,8 @@ def score(
         cases = Progress(source.cases(), "scoring", total=len(source))
         evaluation = evaluate_cases(cases, protocol, meter, viewers)
         summary = evaluation.summary | origin
+        if files.classes:
+            summary |= files.classes.summary()
         save_overlays(files.figures, source, meter)
         files.write(evaluation, summary, dump_config(config))
     print(format_scores(summary))

@@ -1,16 +1,22 @@
 """Cases to score: the predictions of a network, slice by slice, at the size of a protocol."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from datasets.batches import SliceKey, create_loader
 from training.data import Split, build_dataset
-from training.prediction import check_prediction, logits_to_prob, predict, resize_prob
+from training.prediction import (
+    check_prediction,
+    lesion_prob,
+    logits_to_prob,
+    predict,
+    resize_prob,
+)
 from training.runtime import Runtime
 from utils.config import Config
 
@@ -25,6 +31,8 @@ class Case(NamedTuple):
         prob: (H, W) float32 or float64, probabilities in [0, 1].
         target: (H, W) bool.
         spacing: Height and width of a px in mm, None where unknown.
+        class_prob: (K, H, W) float32, of every class, background first; None without classes.
+        label: (H, W) uint8, the target's classes, 0 background; None without classes.
     """
 
     name: str
@@ -33,6 +41,8 @@ class Case(NamedTuple):
     prob: NDArray[np.floating]
     target: NDArray[np.bool_]
     spacing: tuple[float, float] | None
+    class_prob: NDArray[np.floating] | None = None
+    label: NDArray[np.uint8] | None = None
 
 
 class CaseSource(Protocol):
@@ -40,9 +50,11 @@ class CaseSource(Protocol):
 
     Attributes:
         has_spacing: Whether every case has a spacing.
+        classes: Value in the class maps by name, of the classes that are told apart; often none.
     """
 
     has_spacing: bool
+    classes: Mapping[str, int]
 
     def __len__(self) -> int: ...
 
@@ -73,6 +85,8 @@ class NetworkCases:
     ) -> None:
         self.network, self.split, self.config, self.runtime = network, split, config, runtime
         self.at_network_size = at_network_size
+        encoding = split.inspection.encoding
+        self.classes = dict(zip(encoding.classes, encoding.lesion_values, strict=False))
         self.has_spacing = all(files.spacing is not None for files in split.slices)
 
     def __len__(self) -> int:
@@ -96,15 +110,25 @@ class NetworkCases:
         )
         order = iter(keys)
         for batch, output in predict(self.network, batches, self.runtime):
-            for place, prob in enumerate(logits_to_prob(output.mask)[:, 0]):
+            for place, probs in enumerate(logits_to_prob(output.mask)):
                 index = next(order).index
                 if self.at_network_size:
                     image = batch["image"][place, 0].cpu().numpy()
-                    target = batch["mask"][place, 0].cpu().numpy() > 0.5
+                    label = (batch["label"] if self.classes else batch["mask"][:, 0])[place]
+                    label = label.cpu().numpy().astype(np.uint8)
                 else:
-                    image, target = dataset.original(index)
-                    prob = resize_prob(prob, target.shape)
-                files = self.split.slices[index]
-                prob = prob.cpu().numpy()
-                check_prediction(prob, files.name)
-                yield Case(files.name, files.patient, image, prob, target, files.spacing)
+                    image, label = dataset.original_label(index)
+                    probs = torch.stack([resize_prob(prob, label.shape) for prob in probs])
+                yield self._case(index, image, probs, label)
+
+    def _case(
+        self, index: int, image: NDArray[Any], probs: Tensor, label: NDArray[np.uint8]
+    ) -> Case:
+        """A case of probabilities (K, H, W) and its target's classes."""
+        files = self.split.slices[index]
+        prob = lesion_prob(probs[None])[0, 0].cpu().numpy()
+        check_prediction(prob, files.name)
+        case = Case(files.name, files.patient, image, prob, label > 0, files.spacing)
+        if not self.classes:
+            return case
+        return case._replace(class_prob=probs.cpu().numpy(), label=label)

@@ -6,16 +6,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from datasets.classes import to_values
+from datasets.image_io import write_png
 from evaluation.cases import Case
+from evaluation.class_scores import ClassScores
 from evaluation.paper_figures import save_figures
 from evaluation.report import CaseViews, Chart, Column, Report, write_report
 from evaluation.scoring import Evaluation, Viewer
 from evaluation.tables import conventions, score_tables
 from figures.charts import figure_to_svg
+from figures.classes import draw_confusion
+from figures.palette import outline_colour
 from figures.scores import draw_dice_by_area, draw_dice_histogram, draw_threshold_curves
 from metrics.case import ScoredCase
 from metrics.protocols import PROTOCOLS
@@ -26,10 +30,12 @@ from utils.errors import UserError
 from utils.files import write_json, write_rows
 
 _SCORES, _CASES, _CURVES = "metrics.json", "per_case.csv", "curves.csv"
+_CLASSES, _CONFUSION = "per_class.csv", "confusion.csv"
 _CAPTIONS = {
     "threshold_curves": "Means over the slices where a pixel counts as lesion from a threshold on.",
     "dice_histogram": "How many slices with lesion have which Dice.",
     "dice_by_area": "Dice of the slices with lesion against the area of their lesion.",
+    "confusion": "What the pixels of each class are predicted as, in % of the class.",
 }
 
 
@@ -38,11 +44,15 @@ class EvaluationFiles:
 
     Args:
         out: Folder of all files.
-        saves_maps: Whether every map is written as it was scored, as 8-bit PNG in <out>/maps.
+        saves_maps: Whether every map is written as it was scored, as 8-bit PNG in <out>/maps, and
+            every predicted class map with the values of the data set in <out>/label.
+        classes: The scores of classes, where they are told apart.
     """
 
-    def __init__(self, out: Path, *, saves_maps: bool = False) -> None:
-        self.out, self.saves_maps = out, saves_maps
+    def __init__(
+        self, out: Path, *, saves_maps: bool = False, classes: ClassScores | None = None
+    ) -> None:
+        self.out, self.saves_maps, self.classes = out, saves_maps, classes
         self._views: CaseViews | None = None
 
     @property
@@ -54,6 +64,11 @@ class EvaluationFiles:
     def maps(self) -> Path:
         """Folder of the maps."""
         return self.out / "maps"
+
+    @property
+    def labels(self) -> Path:
+        """Folder of the class maps."""
+        return self.out / "label"
 
     @contextmanager
     def errors_named(self) -> Iterator[None]:
@@ -76,18 +91,30 @@ class EvaluationFiles:
         """
         with self.errors_named():
             self.figures.mkdir(parents=True, exist_ok=True)
+            viewers: list[Viewer] = [self._add_view]
+            if self.classes:
+                viewers.append(self.classes.view)
             if self.saves_maps:
-                self.maps.mkdir(exist_ok=True)
+                for folder in (self.maps, *([self.labels] if self.classes else [])):
+                    folder.mkdir(exist_ok=True)
+                viewers.append(self._save_map)
             with CaseViews(self.out) as self._views:
-                yield [self._add_view, self._save_map] if self.saves_maps else [self._add_view]
+                yield viewers
 
     def _add_view(self, case: Case, scored: ScoredCase) -> None:
-        self._views.add(case.name, case.image, case.target, scored.pred)
+        classes = []
+        if case.class_prob is not None:
+            pred = case.class_prob.argmax(axis=0)
+            classes = [(case.label == k, pred == k) for k in range(1, len(case.class_prob))]
+        self._views.add(case.name, case.image, case.target, scored.pred, classes)
 
     def _save_map(self, case: Case, scored: ScoredCase) -> None:
-        """Write a map; 255 is probability 1."""
+        """Write a map; 255 is probability 1. Write its classes, too."""
         levels = np.rint(255 * as_saved(scored.prob)).astype(np.uint8)
-        (self.maps / f"{case.name}.png").write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+        write_png(self.maps / f"{case.name}.png", levels)
+        if self.classes:
+            label = to_values(case.class_prob.argmax(axis=0), [*self.classes.classes.values()])
+            write_png(self.labels / f"{case.name}.png", label)
 
     def write(self, evaluation: Evaluation, summary: Mapping[str, Any], config: str) -> None:
         """Write all files, the scores last; within the block of `open`.
@@ -98,11 +125,17 @@ class EvaluationFiles:
             config: Settings as YAML.
         """
         charts = draw_charts(evaluation)
+        if self.classes:
+            names = ["background", *self.classes.classes]
+            charts["confusion"] = draw_confusion(self.classes.confusion, names)
         save_figures(self.figures, {f"{name}.png": figure for name, figure in charts.items()})
         page = build_report(evaluation, summary, config, charts)
         write_report(self.out / "report.html", page, self._views)
         write_rows(self.out / _CURVES, _curve_rows(evaluation))
         write_rows(self.out / _CASES, _ordered_rows(evaluation))
+        if self.classes:
+            write_rows(self.out / _CLASSES, self.classes.meter.rows)
+            write_rows(self.out / _CONFUSION, self.classes.confusion_rows())
         write_json(self.out / _SCORES, summary)
 
 
@@ -124,6 +157,7 @@ def build_report(
     """The content of report.html; arguments as EvaluationFiles.write."""
     protocol = PROTOCOLS[summary["protocol"]]
     origin = summary.get("checkpoint") or summary["maps"]
+    of_classes = (_CLASSES, _CONFUSION) if "classes" in summary else ()
     epoch = [f"epoch {summary['epoch']}"] if "epoch" in summary else []
     subtitle = [origin, *epoch, f"split {summary['split']}", f"protocol {protocol.name}"]
     return Report(
@@ -139,7 +173,8 @@ def build_report(
         rows=evaluation.meter.rows,
         config=config,
         run_info=json.dumps(summary["run_info"], indent=2),
-        files={name: name for name in (_SCORES, _CASES, _CURVES)},
+        files={name: name for name in (_SCORES, _CASES, *of_classes, _CURVES)},
+        classes={name: outline_colour(k) for k, name in enumerate(summary.get("classes", ()), 1)},
     )
 
 

@@ -1,9 +1,10 @@
 """Predicted maps and masks that lie in two folders as image files, to be scored as cases."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -104,6 +105,7 @@ class FolderCases:
     """
 
     has_spacing = False
+    classes: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, pairs: MapPairs, *, resize: bool) -> None:
         self.pairs, self.resize = pairs, resize

@@ -6,6 +6,7 @@ from typing import Any
 
 from evaluation.cases import CaseSource
 from figures.cases import save_overlay
+from figures.classes import save_class_overlay
 from metrics.meter import CurveMeter
 
 _CASES_EACH = 3
@@ -53,11 +54,12 @@ def save_overlays(folder: Path, source: CaseSource, meter: CurveMeter) -> None:
     for (label, index), case in zip(
         picked.items(), source.cases(list(picked.values())), strict=True
     ):
-        save_overlay(
-            folder / f"{label}_{case.name}.png",
-            image=case.image,
-            prob=meter.as_scored(case.prob),
-            target=case.target,
-            threshold=meter.threshold,
-            title=f"{label.replace('_', ' ')}: {case.name}, Dice {100 * rows[index]['dice']:.1f} %",
-        )
+        path = folder / f"{label}_{case.name}.png"
+        prob = meter.as_scored(case.prob)
+        dice = f"Dice {100 * rows[index]['dice']:.1f} %"
+        title = f"{label.replace('_', ' ')}: {case.name}, {dice}"
+        if case.class_prob is not None:
+            maps = (case.image, case.label, case.class_prob.argmax(axis=0), prob)
+            save_class_overlay(path, *maps, list(source.classes), f"{title} of any lesion")
+        else:
+            save_overlay(path, case.image, prob, case.target, meter.threshold, title)

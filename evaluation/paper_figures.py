@@ -5,10 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from datasets.batches import SliceKey, create_loader
+from figures.classes import draw_class_maps
 from figures.paper import (
     LOGIT_MAPS,
     Prediction,
@@ -22,6 +24,7 @@ from figures.side_outputs import list_side_outputs
 from training.data import Split, build_dataset
 from training.prediction import (
     check_prediction,
+    lesion_prob,
     logits_to_prob,
     output_to_prob,
     predict,
@@ -58,6 +61,8 @@ def save_paper_figures(
 ) -> list[Path]:
     """Figure 6 of all runs together, figures 7 and 8 of each, with its name where it is not alone.
 
+    Runs that tell classes apart have their class maps in a figure of their own.
+
     Args:
         folder: Existing folder; a figure of before that a run cannot have goes.
         runs: Taken one after another; their networks are not kept.
@@ -71,6 +76,7 @@ def save_paper_figures(
         OSError: The folder cannot be written to.
     """
     preds: dict[str, list[np.ndarray]] = {}
+    labels: dict[str, list[np.ndarray]] = {}
     figures: dict[tuple[int, str], Figure | None] = {}
     models = {}
     cases: list[ShownCase] = []
@@ -79,10 +85,14 @@ def save_paper_figures(
         predictions = predict_cases(run.config, run.network, split, run.runtime, picked, cases)
         threshold = run.config.evaluation.threshold
         preds[run.name] = [prediction.prob >= threshold for prediction in predictions]
+        if predictions[0].label is not None:
+            labels[run.name] = [prediction.label for prediction in predictions]
         figures[7, run.name] = draw_figure_7(cases, predictions)
         figures[8, run.name] = draw_figure_8(cases, predictions)
         models[run.name] = run.config.model.name
     named: dict[str, Figure | None] = {"figure_6.png": draw_figure_6(cases, preds)}
+    names = split.inspection.encoding.classes
+    named["class_maps.png"] = draw_class_maps(cases, labels, names) if labels else None
     for (number, name), figure in figures.items():
         file = f"figure_{number}_{name}.png" if len(preds) > 1 else f"figure_{number}.png"
         named[file] = figure
@@ -118,8 +128,11 @@ def save_figures(folder: Path, figures: Mapping[str, Figure | None]) -> list[Pat
 
 def read_cases(config: Config, split: Split, picked: Sequence[int]) -> list[ShownCase]:
     """Slices as stored, by their indices."""
-    dataset = build_dataset(config.data, split, augment=False)
-    return [ShownCase(split.slices[index].name, *dataset.original(index)) for index in picked]
+    dataset, cases = build_dataset(config.data, split, augment=False), []
+    for index in picked:
+        image, label = dataset.original_label(index)
+        cases.append(ShownCase(split.slices[index].name, image, label > 0, label))
+    return cases
 
 
 def lesion_areas(config: Config, split: Split) -> list[int]:
@@ -175,8 +188,13 @@ def _prediction(
     def resized(values: Tensor) -> np.ndarray:
         return resize_prob(values[0, 0].float(), size).cpu().numpy()
 
+    label = None
+    if output.mask.shape[1] > 1:
+        probs = [resize_prob(prob, size) for prob in logits_to_prob(output.mask)[0]]
+        label = torch.stack(probs).argmax(dim=0).cpu().numpy()
     output = output_to_prob(output)
     return Prediction(
+        label=label,
         prob=resized(output.mask),
         edge=resized(batch["edge"]),
         sides=[
@@ -184,7 +202,7 @@ def _prediction(
             for side in list_side_outputs(output, stages)
         ],
         maps={
-            name: resized(logits_to_prob(values) if name in LOGIT_MAPS else values)
+            name: resized(lesion_prob(logits_to_prob(values)) if name in LOGIT_MAPS else values)
             for name, values in output.maps.items()
         },
     )

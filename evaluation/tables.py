@@ -1,38 +1,24 @@
 """Score tables with their conventions, for a terminal and the report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from evaluation.cells import Table, score_cell, without_blank_rows
+from evaluation.class_tables import class_conventions, class_tables
 from metrics.protocols import PROTOCOLS
-from metrics.registry import METRICS, MISSING
+from metrics.registry import METRICS
 from utils.messages import count
 
 _ROWS = {"mean over slices": "", "slices with lesion": "_nonempty", "pooled over pixels": "_pooled"}
 
 
-class Cell(NamedTuple):
-    """A score as text, and its interval, '' without one."""
-
-    text: str
-    interval: str = ""
-
-
-class Table(NamedTuple):
-    """A caption, the heads of the columns, and rows of a label and cells."""
-
-    caption: str
-    heads: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[Cell]]]
-
-
 def score_tables(summary: Mapping[str, Any]) -> list[Table]:
-    """The protocol's tables of an evaluation; a dash where a metric is not defined for a row.
+    """The protocol's tables, then those of classes; a dash where a metric has no value for a row.
 
     Args:
         summary: As metrics.json has it: Meter.summary() with protocol and intervals.
     """
-    tables = PROTOCOLS[summary["protocol"]].tables()
-    return [_table(caption, summary, keys) for caption, keys in tables.items()]
+    return [*_own_tables(summary), *class_tables(summary)]
 
 
 def format_scores(summary: Mapping[str, Any]) -> str:
@@ -41,8 +27,9 @@ def format_scores(summary: Mapping[str, Any]) -> str:
     Args:
         summary: As score_tables.
     """
-    tables = "\n\n".join(format_table(table) for table in score_tables(summary))
-    return "\n".join([tables, *conventions(summary)])
+    texts = [format_table(table) for table in _own_tables(summary)]
+    texts += [f"{table.caption}\n{format_table(table)}" for table in class_tables(summary)]
+    return "\n".join(["\n\n".join(texts), *conventions(summary)])
 
 
 def format_table(table: Table) -> str:
@@ -86,7 +73,13 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
             f"{false} of {num_pred} predicted lesions false (8-connected, within a slice); error "
             f"of a patient's lesion volume {volume_error} % either way"
         )
-    return [*lines, _intervals(summary)]
+    return [*lines, *class_conventions(summary), _intervals(summary)]
+
+
+def _own_tables(summary: Mapping[str, Any]) -> list[Table]:
+    """The protocol's."""
+    tables = PROTOCOLS[summary["protocol"]].tables()
+    return [_table(caption, summary, keys) for caption, keys in tables.items()]
 
 
 def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Table:
@@ -97,20 +90,14 @@ def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Tab
     rows = [
         (
             label,
-            [_cell(key, summary.get(key + suffix), intervals.get(key + suffix)) for key in keys],
+            [
+                score_cell(key, summary.get(key + suffix), intervals.get(key + suffix))
+                for key in keys
+            ],
         )
         for label, suffix in _ROWS.items()
     ]
-    return Table(caption, heads, [row for row in rows if any(c.text != MISSING for c in row[1])])
-
-
-def _cell(key: str, value: float | None, interval: Sequence[float] | None) -> Cell:
-    """A score with its interval in the metric's unit."""
-    text = METRICS[key].format(value)
-    if text == MISSING or not interval:
-        return Cell(text)
-    low, high = map(METRICS[key].format, interval)
-    return Cell(text, f"{low}{' to ' if low.startswith('-') else '–'}{high}")
+    return without_blank_rows(Table(caption, heads, rows))
 
 
 def _distances(summary: Mapping[str, Any]) -> str:

@@ -8,12 +8,13 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures.classes import class_handles, colour_classes
 from figures.palette import PREDICTION, TARGET
 from figures.panels import Panel, draw_grid, draw_panel
 from figures.side_outputs import list_side_outputs, symbol
 from utils.contracts import Batch, SegOutput
 
-_PANEL_INCHES = 1.9
+_PANEL_INCHES, _LEGEND_INCHES = 1.9, 0.35
 
 
 def case_panels(
@@ -21,6 +22,7 @@ def case_panels(
     output: SegOutput,
     index: int,
     stages: Mapping[str, Sequence[str]] | None = None,
+    classes: torch.Tensor | None = None,
 ) -> list[Panel]:
     """CT, target, prediction, side outputs and the confidence map P_1 of one slice of a batch.
 
@@ -29,6 +31,7 @@ def case_panels(
         output: What it gave, logits turned into probabilities.
         index: Place of the slice in the batch.
         stages: The network's property side_outputs, where it has one.
+        classes: (B, H, W) predicted classes, where they are told apart.
     """
 
     def shown(values: torch.Tensor) -> np.ndarray:
@@ -39,6 +42,12 @@ def case_panels(
         Panel("target", shown(batch["mask"])),
         Panel("prediction", shown(output.mask)),
     ]
+    if classes is not None:
+        target = batch["label"][index].cpu().numpy()
+        panels[1:1] = [
+            Panel("target classes", colour_classes(target)),
+            Panel("predicted classes", colour_classes(classes[index].cpu().numpy())),
+        ]
     panels += [
         Panel(f"{symbol(side.name)} {side.module}".rstrip(), shown(side.prob))
         for side in list_side_outputs(output, stages)
@@ -48,9 +57,16 @@ def case_panels(
     return panels
 
 
-def draw_cases(names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> Figure:
-    """A grid with a row per case, its name beside it and the titles on top."""
-    return draw_grid(names, rows, page_inches=_PANEL_INCHES * len(rows[0]))
+def draw_cases(
+    names: Sequence[str], rows: Sequence[Sequence[Panel]], classes: Sequence[str] = ()
+) -> Figure:
+    """A grid with a row per case, its name beside it and the titles on top; a legend of classes."""
+    footer = _LEGEND_INCHES if classes else 0
+    figure = draw_grid(names, rows, _PANEL_INCHES * len(rows[0]), footer)
+    if classes:
+        handles = class_handles(classes)
+        figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
+    return figure
 
 
 def save_overlay(

@@ -32,7 +32,7 @@ LESION, ALL_PX, LUNG, OTHER = _BLUE, _GREY, _VERMILION, _GREY
 # Marker and colour: a point is told by its shape, too.
 SPLIT_STYLES = {"train": ("o", _BLUE), "val": ("s", _VERMILION), "test": ("^", _GREEN)}
 # On the page and, brighter, on the dark of a slice; a class keeps its hue.
-_CLASSES = ((_BLUE, TARGET), (_VERMILION, PREDICTION), (_GREEN, "#6ee7b7"), (_PINK, "#f9a8d4"))
+_CLASSES = ((_BLUE, TARGET), (_VERMILION, PREDICTION), (_GREEN, "#009e73"), (_PINK, "#cc79a7"))
 LUNG_OUTLINE = "#fef08a"  # a pale yellow, which no class has
 
 

@@ -28,11 +28,12 @@ LOGIT_MAPS = ("Y_1", "S_p")
 
 
 class ShownCase(NamedTuple):
-    """One slice as its files hold it: (H, W) grey levels, (H, W) bool target."""
+    """One slice as its files hold it: (H, W) grey levels, bool target, and its classes from 0."""
 
     name: str
     image: np.ndarray
     target: np.ndarray
+    label: np.ndarray | None = None
 
 
 class SideMap(NamedTuple):
@@ -52,12 +53,14 @@ class Prediction(NamedTuple):
         edge: The edge target at the network's size, resized.
         sides: The side outputs.
         maps: Inner maps by name; those that are logits have been through the sigmoid.
+        label: Predicted classes from 0, where they are told apart.
     """
 
     prob: np.ndarray
     edge: np.ndarray
     sides: Sequence[SideMap]
     maps: Mapping[str, np.ndarray]
+    label: np.ndarray | None = None
 
 
 def draw_figure_6(cases: Sequence[ShownCase], preds: Mapping[str, Sequence[np.ndarray]]) -> Figure:

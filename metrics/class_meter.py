@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.case import Spacing
+from metrics.checks import check_same_shape
 from metrics.meter import Meter
 from metrics.registry import METRICS
 
@@ -81,6 +82,28 @@ class ClassMeter:
         keys = [key + variant for key in METRICS for variant in _VARIANTS]
         means = {key: _mean([s[key] for s in shown]) for key in keys if key in shown[0]}
         return {"classes": classes, "class_mean": means}
+
+
+def count_classes(
+    label: NDArray[np.integer], pred: NDArray[np.integer], num_channels: int
+) -> NDArray[np.int64]:
+    """The confusion matrix of one case.
+
+    Args:
+        label: (H, W), 0 background, else classes from 1.
+        pred: (H, W), the predicted ones.
+        num_channels: Classes with the background, K.
+
+    Returns:
+        (K, K) int64 px: rows by target, columns by prediction.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    check_same_shape("pred", pred, label)
+    cells = label.astype(np.int64) * num_channels + pred
+    counts = np.bincount(cells.ravel(), minlength=num_channels**2)
+    return counts.reshape(num_channels, num_channels)
 
 
 def selection_dice(scores: Mapping[str, Any]) -> float:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from figures.cases import case_panels, draw_cases
 from metrics.class_meter import selection_dice
 from metrics.registry import main_metrics
+from training.classes import find_classes
 from training.epoch_record import TrainResult
 from training.prediction import output_to_prob, predict
 from training.run_folder import RunFolder
@@ -198,9 +199,10 @@ class Recorder(SilentRecorder):
         with torch.compiler.set_stance("force_eager"):  # another graph is not worth its compilation
             for batch, output in batches:
                 count = len(batch["name"])
-                shown = output_to_prob(output)
-                rows = [case_panels(batch, shown, i, stages) for i in range(count)]
-                figure = draw_cases(batch["name"], rows)
+                shown, names = output_to_prob(output), list(find_classes(self.config.data))
+                classes = output.mask.argmax(dim=1) if names else None
+                rows = [case_panels(batch, shown, i, stages, classes) for i in range(count)]
+                figure = draw_cases(batch["name"], rows, names)
                 self.logbook.write_figure("val/cases", figure, state.epoch)
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from figures.outlines import outline
 _PICTURE_BYTES = 9 * 1024
 _LONG_SIDES_PX = (384, 256, 128)
 _QUALITIES = (80, 65, 50, 35)
+_ROLES = ("target", "pred")
 
 
 class CaseViews:
@@ -53,7 +54,12 @@ class CaseViews:
         return self._num_views
 
     def add(
-        self, name: str, image: np.ndarray, target: NDArray[np.bool_], pred: NDArray[np.bool_]
+        self,
+        name: str,
+        image: np.ndarray,
+        target: NDArray[np.bool_],
+        pred: NDArray[np.bool_],
+        classes: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = (),
     ) -> None:
         """Adds the view of one case; nothing is added if it raises.
 
@@ -63,6 +69,7 @@ class CaseViews:
                 extremes.
             target: (H, W) bool, True on the lesion, at the size at which the case was scored.
             pred: (H, W) bool, True on the prediction.
+            classes: Target and prediction of every class, where the lesion is divided.
 
         Raises:
             ValueError: Shapes that differ, not (H, W), masks that are not bool, or grey levels
@@ -73,6 +80,12 @@ class CaseViews:
         view = {"name": name, "width": width, "height": height, "image": _picture(_grey(image))}
         view["target"], view["target_block"] = outline(target)
         view["pred"], view["pred_block"] = outline(pred)
+        view["classes"] = []
+        for own in classes:
+            paths, blocks = zip(*map(outline, own), strict=True)
+            view["classes"].append(dict(zip(_ROLES, paths, strict=True)))
+            for role, block in zip(_ROLES, blocks, strict=True):
+                view[f"{role}_block"] = max(view[f"{role}_block"], block)
         self._spool.seek(0, 2)
         self._spool.write(json.dumps(view) + "\n")
         self._num_views += 1
@@ -84,6 +97,7 @@ class CaseViews:
             - name, and width, height in px: the system of coordinates of the outlines.
             - image: data URL of a WebP, at most 384 px on the long side, for the same field.
             - target, pred: SVG paths, and target_block, pred_block in px; see outline.
+            - classes: target and pred of every class.
         """
         self._spool.seek(0)
         for _ in range(self._num_views):

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from evaluation.tables import Table
@@ -30,6 +31,7 @@ class Report(NamedTuple):
 
     rows: Meter.rows; the filters read name, patient, dice, lesion_px, pred_px and hit_px.
     config, run_info: text as it is to be read. files: path beside the page by label.
+    classes: colour by name of what the views outline class by class; empty where nothing is.
     """
 
     title: str
@@ -42,6 +44,7 @@ class Report(NamedTuple):
     config: str
     run_info: str
     files: Mapping[str, str]
+    classes: Mapping[str, str] = MappingProxyType({})
 
 
 def format_value(value: Any, column: Column) -> str:

@@ -88,7 +88,10 @@ function openCase(index) {
   image.setAttribute("height", view.height);
   image.setAttribute("href", view.image);
   for (const role of ["target", "pred"]) {
-    picture.querySelectorAll(`.${role}`).forEach((path) => path.setAttribute("d", view[role]));
+    picture.querySelectorAll(`.${role}`).forEach((path) => {
+      const part = "class" in path.dataset ? view.classes[path.dataset.class] : view;
+      path.setAttribute("d", part[role]);
+    });
   }
   byId("viewer-name").textContent = view.name;
   byId("viewer-place").textContent = `${shown.indexOf(index) + 1} of ${shown.length}`;
