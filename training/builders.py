@@ -14,8 +14,9 @@ from training.activation_checkpointing import checkpoint_activations
 from training.distributed import World, synchronise_batch_norm
 from training.early_stopping import EarlyStopping
 from training.runtime import Runtime, create_runtime, set_determinism
+from training.scales import scaled_sizes
 from training.state import TrainingState
-from utils.config import Config
+from utils.config import Config, SchedulerConfig
 from utils.contracts import Batch, noise_batch
 from utils.errors import UserError
 
@@ -43,6 +44,7 @@ def build_network(config: Config) -> nn.Module:
             f"data.image_size: {height} x {width} px does not fit {config.model.name}: "
             f"{describe_sizes(network)}; use [{fit[0]}, {fit[1]}]"
         )
+    scaled_sizes((height, width), config.training.scales, network)
     return network
 
 
@@ -95,7 +97,7 @@ def build_training_state(
 
 
 def create_training_state(config: Config, model: nn.Module) -> TrainingState:
-    """A fresh state: Adam, ReduceLROnPlateau, early stopping, loss scale and moving average.
+    """A fresh state: Adam, scheduler, early stopping, loss scale and moving average.
 
     Args:
         config: Settings of all of these.
@@ -110,20 +112,30 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         weight_decay=config.optimizer.weight_decay,
         fused=True,  # one pass over the parameters, on CPU and CUDA
     )
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=config.scheduler.factor, patience=config.scheduler.patience
-    )
     device = next(model.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
     return TrainingState(
         model,
         optimizer,
-        scheduler,
+        _create_scheduler(config.scheduler, optimizer),
         EarlyStopping(config.early_stopping.patience),
         scaler,
         _create_ema(model, config.training.ema_decay),
         data_properties=DataProperties.from_card(read_card(Path(config.data.root))),
     )
+
+
+def _create_scheduler(
+    settings: SchedulerConfig, optimizer: torch.optim.Optimizer
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """ReduceLROnPlateau, or the learning rate times the factor from certain epochs on."""
+    if settings.milestones is None:
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=settings.factor, patience=settings.patience
+        )
+    # It counts finished epochs; the setting numbers epochs from 1.
+    finished = [epoch - 1 for epoch in settings.milestones]
+    return torch.optim.lr_scheduler.MultiStepLR(optimizer, finished, gamma=settings.factor)
 
 
 def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:

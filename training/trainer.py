@@ -17,6 +17,7 @@ from training.random_state import random_state, restore_random_state, seed_every
 from training.recorder import SilentRecorder
 from training.run_folder import RunFolder
 from training.runtime import Runtime
+from training.scales import scaled_sizes
 from training.state import TrainingState
 from training.step import TrainingStep
 from utils.config import Config
@@ -62,6 +63,8 @@ class Trainer:
             world=world,
             num_parts=config.training.accumulation_steps,
             gradient_clip=config.training.gradient_clip,
+            clip_by=config.training.gradient_clip_by,
+            sizes=scaled_sizes(config.data.image_size, config.training.scales, state.model),
         )
 
     @property
@@ -90,8 +93,7 @@ class Trainer:
                 train_one_epoch(self.step, batches, state.record, batches, self._after_step)
                 trained = state.record.over_processes(self.world).result()
                 terms, scores = self._validate()
-                state.finish_epoch()
-                state.scheduler.step(terms["total"])
+                state.finish_epoch(terms["total"])
                 improved = state.stopping.update(scores["dice"])
                 if improved:
                     state.best_epoch, state.best_scores = state.epoch, scores
