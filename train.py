@@ -31,7 +31,8 @@ def main() -> None:
     seed_everything(config.training.seed)
     network = build_network(config)
     loss = build_loss(config, network, world)
-    data = build_training_data(config, runtime, world)
+    needs_lung = "lung" in loss.required_heads
+    data = build_training_data(config, runtime, world, needs_lung=needs_lung)
     state = build_training_state(config, network, loss, runtime, world)
     folder = RunFolder.of(config.checkpoint.save_dir, name, config.training.seed)
     go_on = world.from_main(lambda: open_run_folder(folder, arguments.resume, world.job))

@@ -35,6 +35,7 @@ class DataConfig(_Section):
     image_size: list[Annotated[int, Field(ge=32)]]
     lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
     edge_width: Count
+    lung: Literal["given", "derived", "none"]
     allow_patient_overlap: bool
     num_workers: Annotated[int, Field(ge=0)]
     cache_mib: Annotated[int, Field(ge=0)]
