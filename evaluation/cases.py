@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from datasets.batches import SliceKey, create_loader
 from training.data import Split, build_dataset
@@ -25,6 +25,8 @@ class Case(NamedTuple):
         prob: (H, W) float32 or float64, probabilities in [0, 1].
         target: (H, W) bool.
         spacing: Height and width of a px in mm, None where unknown.
+        lung: Probabilities and mask of the lung, as prob and target; None where the network has no
+            trained lung head, or the slice no lung mask.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Case(NamedTuple):
     prob: NDArray[np.floating]
     target: NDArray[np.bool_]
     spacing: tuple[float, float] | None
+    lung: tuple[NDArray[np.floating], NDArray[np.bool_]] | None = None
 
 
 class CaseSource(Protocol):
@@ -61,6 +64,7 @@ class NetworkCases:
         runtime: Device, precision, memory format.
         at_network_size: Image and target as the network sees them (the mask resized by nearest
             neighbour); else as stored, the probabilities resized to them bilinearly.
+        scores_lung: Whether the network has a trained lung head, whose maps come along.
     """
 
     def __init__(
@@ -70,9 +74,11 @@ class NetworkCases:
         config: Config,
         runtime: Runtime,
         at_network_size: bool,
+        scores_lung: bool = False,
     ) -> None:
         self.network, self.split, self.config, self.runtime = network, split, config, runtime
         self.at_network_size = at_network_size
+        self.scores_lung = scores_lung
         self.has_spacing = all(files.spacing is not None for files in split.slices)
 
     def __len__(self) -> int:
@@ -103,8 +109,22 @@ class NetworkCases:
                     target = batch["mask"][place, 0].cpu().numpy() > 0.5
                 else:
                     image, target = dataset.original(index)
-                    prob = resize_prob(prob, target.shape)
                 files = self.split.slices[index]
-                prob = prob.cpu().numpy()
-                check_prediction(prob, files.name)
-                yield Case(files.name, files.patient, image, prob, target, files.spacing)
+                prob = _as_scored(prob, target.shape, files.name)
+                lung = None
+                if self.scores_lung and files.lung is not None:
+                    lung_target = (
+                        batch["lung"][place, 0].cpu().numpy() > 0.5
+                        if self.at_network_size
+                        else dataset.original_lung(index)
+                    )
+                    lung_prob = logits_to_prob(output.lung[place : place + 1])[0, 0]
+                    lung = _as_scored(lung_prob, target.shape, files.name), lung_target
+                yield Case(files.name, files.patient, image, prob, target, files.spacing, lung)
+
+
+def _as_scored(prob: Tensor, size: tuple[int, ...], name: str) -> NDArray[np.floating]:
+    """A predicted map at the size at which it is scored, without NaN."""
+    values = resize_prob(prob, size).cpu().numpy()
+    check_prediction(values, name)
+    return values

@@ -4,10 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from metrics.protocols import PROTOCOLS
-from metrics.registry import METRICS, MISSING
+from metrics.registry import METRICS, MISSING, main_metrics
 from utils.messages import count
 
-_ROWS = {"mean over slices": "", "slices with lesion": "_nonempty", "pooled over pixels": "_pooled"}
+_ROWS = {
+    "mean over slices": "",
+    "standard deviation": "_std",
+    "slices with lesion": "_nonempty",
+    "pooled over pixels": "_pooled",
+}
+_LUNG_ROWS = {
+    "lungs, mean over slices": "",
+    "lungs, standard deviation": "_std",
+    "lungs, pooled over pixels": "_pooled",
+}
 
 
 class Cell(NamedTuple):
@@ -32,7 +42,10 @@ def score_tables(summary: Mapping[str, Any]) -> list[Table]:
         summary: As metrics.json has it: Meter.summary() with protocol and intervals.
     """
     tables = PROTOCOLS[summary["protocol"]].tables()
-    return [_table(caption, summary, keys) for caption, keys in tables.items()]
+    lesions = [_table(caption, summary, keys, _ROWS) for caption, keys in tables.items()]
+    if "lung" not in summary:
+        return lesions
+    return [*lesions, _table("Lungs", summary["lung"], main_metrics(), _LUNG_ROWS)]
 
 
 def format_scores(summary: Mapping[str, Any]) -> str:
@@ -86,11 +99,13 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
             f"{false} of {num_pred} predicted lesions false (8-connected, within a slice); error "
             f"of a patient's lesion volume {volume_error} % either way"
         )
-    return [*lines, _intervals(summary)]
+    return [*lines, *_lungs(summary), _intervals(summary)]
 
 
-def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Table:
-    """Rows for all slices, those with lesion, and pooled, as far as anything stands in them."""
+def _table(
+    caption: str, summary: Mapping[str, Any], keys: Sequence[str], suffixes: Mapping[str, str]
+) -> Table:
+    """Rows by label for the suffixes of the keys, as far as anything stands in them."""
     unit = summary.get("distance_unit", "px")
     heads = [METRICS[key].label(unit) for key in keys]
     intervals = summary.get("intervals") or {}
@@ -99,7 +114,7 @@ def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Tab
             label,
             [_cell(key, summary.get(key + suffix), intervals.get(key + suffix)) for key in keys],
         )
-        for label, suffix in _ROWS.items()
+        for label, suffix in suffixes.items()
     ]
     return Table(caption, heads, [row for row in rows if any(c.text != MISSING for c in row[1])])
 
@@ -111,6 +126,23 @@ def _cell(key: str, value: float | None, interval: Sequence[float] | None) -> Ce
         return Cell(text)
     low, high = map(METRICS[key].format, interval)
     return Cell(text, f"{low}{' to ' if low.startswith('-') else '–'}{high}")
+
+
+def _lungs(summary: Mapping[str, Any]) -> list[str]:
+    """What the lungs are scored against, and that they were not drawn by anyone if so."""
+    lines = []
+    if lung := summary.get("lung"):
+        lines.append(
+            f"lungs: {count(lung['n'], 'slice')} with a lung mask, the lung head at probability "
+            f"{lung['threshold']:.4g}, maps as they are"
+        )
+    derived = [use for use, kind in summary.get("lung_masks", {}).items() if kind == "derived"]
+    if derived:
+        lines.append(
+            f"lung masks of {' and '.join(derived)}: derived by the built-in segmentation "
+            "(data.lung=derived), no annotation"
+        )
+    return lines
 
 
 def _distances(summary: Mapping[str, Any]) -> str:

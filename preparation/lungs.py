@@ -78,11 +78,12 @@ def derive_lungs(
     scans = _scans(root, splits or ["train"])
     found = DerivedLungs(len(scans), dict.fromkeys(splits, 0), [], 0, None)
     num_given, overlap, total = 0, 0, 0
+    places_of = {split: root / split / LUNG_FOLDERS["derived"] for split in splits}
+    for place in places_of.values():
+        if place.exists():
+            raise UserError(f"{place}: is there already; remove it to find the lungs anew")
     with ExitStack() as stack:
-        out = {
-            split: stack.enter_context(whole_folder(root / split / LUNG_FOLDERS["derived"]))
-            for split in splits
-        }
+        out = {split: stack.enter_context(whole_folder(p)) for split, p in places_of.items()}
         for name, places in progress(scans.items()):
             stored = [read_slice(place.files) for place in places]
             lungs = _find(places, stored, find, rule)

@@ -53,11 +53,7 @@ def build_loss(config: Config, network: nn.Module, world: World | None = None) -
 
     loss.function own is the loss of the network's own paper; loss.args then change its arguments.
     """
-    function, args = config.loss.function, config.loss.args
-    if function == OWN_LOSS:
-        function = network.own_loss
-        args = {**network.own_loss_args, **args}
-    loss = create_loss(function, **args)
+    loss = _create_loss(config, network)
     idle = check_heads(network, loss)
     if idle and (world or World()).is_main:
         print(
@@ -65,6 +61,19 @@ def build_loss(config: Config, network: nn.Module, world: World | None = None) -
             f"{', '.join(idle)} side outputs untrained"
         )
     return loss
+
+
+def trains_lung(config: Config, network: nn.Module) -> bool:
+    """Whether the network has a lung head, and the loss trains it: then its lungs are scored."""
+    return "lung" in network.heads and "lung" in _create_loss(config, network).required_heads
+
+
+def _create_loss(config: Config, network: nn.Module) -> nn.Module:
+    function, args = config.loss.function, config.loss.args
+    if function == OWN_LOSS:
+        function = network.own_loss
+        args = {**network.own_loss_args, **args}
+    return create_loss(function, **args)
 
 
 def build_training_state(

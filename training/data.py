@@ -47,7 +47,8 @@ class Split(NamedTuple):
             f"{len({entry.patient for entry in self.slices})} patients, {sizes}, "
             f"masks {self.inspection.encoding.name}, "
             f"{self.inspection.has_lesion.count(False)} without lesion, {edges}"
-            f"{'derived ' * (self.lung == 'derived')}lung masks on {num_lungs}" + (f", {self.cache.num_cached} cached" if self.cache else "")
+            f"{'derived ' * (self.lung == 'derived')}lung masks on {num_lungs}"
+            + (f", {self.cache.num_cached} cached" if self.cache else "")
         )
 
 
@@ -66,7 +67,9 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
     report = print if world.is_main else _say_nothing
     with world.first_on_machine():
         facts, cache = open_cache(root, name, slices, config.cache_mib, report)
-    return Split(name, slices, inspect_slices(slices, config.lesion_values, facts), cache, config.lung)
+    return Split(
+        name, slices, inspect_slices(slices, config.lesion_values, facts), cache, config.lung
+    )
 
 
 def _say_nothing(_: str) -> None:

@@ -53,6 +53,7 @@ def evaluate(
     runtime: Runtime,
     meter: Meter,
     loss: nn.Module | None = None,
+    lungs: Meter | None = None,
 ) -> Averages:
     """Score every slice with the meter.
 
@@ -62,6 +63,7 @@ def evaluate(
         runtime: Device, precision, memory format.
         meter: Gets one case per slice.
         loss: Taken along, where given, batch by batch.
+        lungs: Where given, gets one case per slice with a lung mask, of the lung head.
 
     Returns:
         The loss terms; empty without a loss.
@@ -74,6 +76,8 @@ def evaluate(
             terms = loss(output, batch)
             averages.update({k: v.item() for k, v in terms.items()}, len(batch["name"]))
         add_cases(meter, output, batch)
+        if lungs is not None:
+            add_lungs(lungs, output, batch)
     return averages
 
 
@@ -86,5 +90,19 @@ def add_cases(meter: Meter, output: SegOutput, batch: Batch) -> None:
     prob = logits_to_prob(output.mask)[:, 0].cpu().numpy()
     target = batch["mask"][:, 0].cpu().numpy() > 0.5
     for index, name in enumerate(batch["name"]):
+        check_prediction(prob[index], name)
+        meter.update(prob[index], target[index], name, batch["patient"][index])
+
+
+def add_lungs(meter: Meter, output: SegOutput, batch: Batch) -> None:
+    """Give the meter the lungs of every slice of a batch that comes with a lung mask.
+
+    Raises:
+        NonFiniteError: A prediction holds NaN; names the slice.
+    """
+    prob = logits_to_prob(output.lung)[:, 0].cpu().numpy()
+    target = batch["lung"][:, 0].cpu().numpy() > 0.5
+    for index in batch["has_lung"].nonzero().flatten().tolist():
+        name = batch["name"][index]
         check_prediction(prob[index], name)
         meter.update(prob[index], target[index], name, batch["patient"][index])

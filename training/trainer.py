@@ -126,16 +126,31 @@ class Trainer:
         self._stop_if_asked()
 
     def _validate(self) -> tuple[dict[str, float], dict[str, Any]]:
-        """Mean loss terms and the meter's summary over the validation split."""
-        model, evaluation = self.state.evaluated, self.config.evaluation
+        """Mean loss terms and the meter's summary over the validation split.
+
+        With lung_dice, where the loss trains a lung head and slices have lung masks.
+        """
+        model = self.state.evaluated
         self.world.share_buffers(model)
-        meter = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+        meter, lungs = self._meter(), self._meter()
         batches = self._stopping_between(Progress(self.data.val, "validation"))
-        averages = evaluate(model, batches, self.runtime, meter, self.loss)
-        whole = Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+        scored = lungs if "lung" in self.loss.required_heads else None
+        averages = evaluate(model, batches, self.runtime, meter, self.loss, scored)
+        scores = self._over_processes(meter).summary()
+        if (whole := self._over_processes(lungs)).rows:
+            scores["lung_dice"] = whole.summary()["dice"]
+        return averages.over_processes(self.world).means(), scores
+
+    def _meter(self) -> Meter:
+        evaluation = self.config.evaluation
+        return Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+
+    def _over_processes(self, meter: Meter) -> Meter:
+        """The meter with the cases of all processes."""
+        whole = self._meter()
         for rows in self.world.gather(meter.rows):
             whole.add_rows(rows)
-        return averages.over_processes(self.world).means(), whole.summary()
+        return whole
 
     def _stopping_between(self, batches: Iterable[T]) -> Iterator[T]:
         """The batches, with a look between two whether a lone process is asked to stop."""

@@ -1,4 +1,6 @@
-"""Training at several sizes: which they are, what becomes of a batch, and that 1 changes nothing."""
+"""Training at several sizes: which they are, what becomes of a batch; 1 changes nothing."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -93,7 +95,7 @@ def test_each_scale_is_a_step_of_its_own_and_the_nearest_one_is_recorded() -> No
     result = step(disc_batch())
     assert [side for side, _ in seen] == [24, 32, 40]
     weights = [weight for _, weight in seen] + [step.state.model.body[0].weight]
-    assert all(not torch.equal(a, b) for a, b in zip(weights, weights[1:], strict=False))
+    assert all(not torch.equal(a, b) for a, b in pairwise(weights))
     assert result.output.mask.shape == result.batch["mask"].shape == (4, 1, 32, 32)
     EpochRecord().update(result.terms, result.output.mask, result.batch["mask"])
 
