@@ -7,9 +7,11 @@ from preparation.commands.check import add_check
 from preparation.commands.convert import add_source
 from preparation.commands.describe import add_describe
 from preparation.commands.generic import add_generic
+from preparation.commands.lungs import add_lungs
 from preparation.commands.output import describe_source
 from preparation.commands.paper import add_paper
 from preparation.commands.synthetic import add_synthetic
+from severity.lungs.prepared import lungs_of_slices
 from utils.cli import create_parser, run_main
 
 
@@ -31,6 +33,7 @@ def main() -> None:
     add_paper(commands)
     add_check(commands)
     add_describe(commands)
+    add_lungs(commands, lungs_of_slices)
     arguments = parser.parse_args()
     arguments.function(arguments)
 

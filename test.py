@@ -16,6 +16,7 @@ from evaluation.paper_figures import pick_by_area, save_paper_figures
 from evaluation.scoring import build_meter, evaluate_cases
 from evaluation.tables import format_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
+from training.builders import trains_lung
 from training.data import Split, open_split
 from training.run_info import collect_environment, collect_run_info
 from training.trained_run import TrainedRun, open_run
@@ -116,7 +117,12 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
         "run_info": collect_run_info(run.network, run.runtime, config.training.seed),
     }
     out = arguments.out or default_out(arguments.checkpoint, run, split, protocol)
-    source = NetworkCases(run.network, split, config, run.runtime, protocol.at_network_size)
+    has_lung = trains_lung(run.trained, run.network)
+    source = NetworkCases(
+        run.network, split, config, run.runtime, protocol.at_network_size, has_lung
+    )
+    if has_lung:
+        origin["lung_masks"] = {"training": run.trained.data.lung, "scoring": config.data.lung}
     classes = score_classes(source, protocol, config)
     files = EvaluationFiles(out, saves_maps=arguments.save_maps, classes=classes)
     rows = score(source, protocol, config, files, origin)

@@ -17,6 +17,9 @@ from datasets.slice_names import patient_of_stem
 from utils.errors import UserError
 from utils.messages import first_of
 
+# Where lung masks lie, by where they are from; derived ones are those of prepare.py lungs.
+LUNG_FOLDERS = {"given": "lung", "derived": "lung_derived", "none": None}
+
 
 class SliceFiles(NamedTuple):
     """The files of one slice; edge and lung are None where the folder has none.
@@ -34,20 +37,23 @@ class SliceFiles(NamedTuple):
     spacing: tuple[float, float] | None = None
 
 
-def find_slices(root: Path, split: str, *, of_classes: bool = False) -> list[SliceFiles]:
+def find_slices(
+    root: Path, split: str, lung: str = "given", *, of_classes: bool = False
+) -> list[SliceFiles]:
     """The slices of <root>/<split>/{image,mask,mask_,lung}, paired by stem and sorted by name.
 
     Args:
         root: The data folder.
         split: train, val or test.
+        lung: Which lung masks, a key of LUNG_FOLDERS.
         of_classes: Take the class maps of the folder label, where there is one, for masks.
 
     Returns:
         One entry per image. mask_ (edges) and lung may be absent, whole or per slice.
 
     Raises:
-        UserError: No such folder, no images, an image without a mask or the reverse, or a manifest
-            that is unfit or names none of them.
+        UserError: No such folder, no images, an image without a mask or the reverse, derived lung
+            masks that were never made, or a manifest that is unfit or names none of them.
     """
     folder = root / split
     if not (folder / "image").is_dir():
@@ -66,7 +72,7 @@ def find_slices(root: Path, split: str, *, of_classes: bool = False) -> list[Sli
     for stem, path in masks.items():
         if stem not in images:
             raise UserError(f"{path}: its image {folder / 'image' / stem}.* is missing")
-    edges, lungs = images_by_stem(folder / "mask_"), images_by_stem(folder / "lung")
+    edges, lungs = images_by_stem(folder / "mask_"), _lungs(root, folder, lung)
     entries = read_manifest(root)
     if unlisted := unlisted_slices(root, split, list(images)):
         print(
@@ -111,6 +117,16 @@ def check_patients(splits: Mapping[str, Sequence[SliceFiles]]) -> None:
             f"data.root: patients that stand in more than one split: {listed}{more}; split by "
             "patient, or set data.allow_patient_overlap=true for a split by slice as in the paper"
         )
+
+
+def _lungs(root: Path, folder: Path, lung: str) -> dict[str, Path]:
+    """The lung masks of a split by stem."""
+    place = LUNG_FOLDERS[lung]
+    if lung == "derived" and not (folder / place).is_dir():
+        raise UserError(
+            f"data.lung: no folder {folder / place}; 'python prepare.py lungs {root}' makes it"
+        )
+    return images_by_stem(folder / place) if place else {}
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:

@@ -88,6 +88,11 @@ class SliceDataset(Dataset[dict[str, Any]]):
         stored = self._read(index)
         return stored.image, self._label(stored)
 
+    def original_lung(self, index: int) -> np.ndarray | None:
+        """Lung mask (H, W) bool of a slice as stored; None where it has none."""
+        lung = self._read(index).lung
+        return None if lung is None else lung > 0
+
     def _label(self, stored: StoredSlice) -> np.ndarray:
         if self.encoding.classes:
             return to_channels(stored.mask, self.encoding.lesion_values)

@@ -33,6 +33,8 @@ class Case(NamedTuple):
         spacing: Height and width of a px in mm, None where unknown.
         class_prob: (K, H, W) float32, of every class, background first; None without classes.
         label: (H, W) uint8, the target's classes, 0 background; None without classes.
+        lung: Probabilities and mask of the lung, as prob and target; None where the network has no
+            trained lung head, or the slice no lung mask.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Case(NamedTuple):
     spacing: tuple[float, float] | None
     class_prob: NDArray[np.floating] | None = None
     label: NDArray[np.uint8] | None = None
+    lung: tuple[NDArray[np.floating], NDArray[np.bool_]] | None = None
 
 
 class CaseSource(Protocol):
@@ -73,6 +76,7 @@ class NetworkCases:
         runtime: Device, precision, memory format.
         at_network_size: Image and target as the network sees them (the mask resized by nearest
             neighbour); else as stored, the probabilities resized to them bilinearly.
+        scores_lung: Whether the network has a trained lung head, whose maps come along.
     """
 
     def __init__(
@@ -82,9 +86,11 @@ class NetworkCases:
         config: Config,
         runtime: Runtime,
         at_network_size: bool,
+        scores_lung: bool = False,
     ) -> None:
         self.network, self.split, self.config, self.runtime = network, split, config, runtime
         self.at_network_size = at_network_size
+        self.scores_lung = scores_lung
         encoding = split.inspection.encoding
         self.classes = dict(zip(encoding.classes, encoding.lesion_values, strict=False))
         self.has_spacing = all(files.spacing is not None for files in split.slices)
@@ -119,7 +125,16 @@ class NetworkCases:
                 else:
                     image, label = dataset.original_label(index)
                     probs = torch.stack([resize_prob(prob, label.shape) for prob in probs])
-                yield self._case(index, image, probs, label)
+                case = self._case(index, image, probs, label)
+                if self.scores_lung and self.split.slices[index].lung is not None:
+                    target = batch["lung"][place, 0].cpu().numpy() > 0.5
+                    if not self.at_network_size:
+                        target = dataset.original_lung(index)
+                    lung = logits_to_prob(output.lung[place : place + 1])[0, 0]
+                    lung = resize_prob(lung, target.shape).cpu().numpy()
+                    check_prediction(lung, case.name)
+                    case = case._replace(lung=(lung, target))
+                yield case
 
     def _case(
         self, index: int, image: NDArray[Any], probs: Tensor, label: NDArray[np.uint8]

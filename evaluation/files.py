@@ -170,7 +170,7 @@ def build_report(
             for name, figure in charts.items()
         ],
         columns=_columns(evaluation, summary),
-        rows=evaluation.meter.rows,
+        rows=evaluation.rows,
         config=config,
         run_info=json.dumps(summary["run_info"], indent=2),
         files={name: name for name in (_SCORES, _CASES, *of_classes, _CURVES)},
@@ -189,6 +189,8 @@ def _columns(evaluation: Evaluation, summary: Mapping[str, Any]) -> Sequence[Col
         metric = METRICS[key]
         head = f"{metric.head} {unit}" if metric.unit == "distance" else metric.head
         columns.append(Column(key, head, metric))
+    if evaluation.lungs.rows:
+        columns.append(Column("lung_dice", "Lung Dice", METRICS["dice"]))
     return [*columns, Column("lesion_px", "Lesion px"), Column("pred_px", "Predicted px")]
 
 
@@ -200,7 +202,7 @@ def _curve_rows(evaluation: Evaluation) -> list[dict[str, float]]:
 
 
 def _ordered_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """The meter's rows, the protocol's own metrics first."""
+    """The rows, the protocol's own metrics first."""
     first = ("name", "patient", *evaluation.meter.keys)
     # The union keeps the place of what stands first.
-    return [{key: row[key] for key in first} | row for row in evaluation.meter.rows]
+    return [{key: row[key] for key in first} | row for row in evaluation.rows]

@@ -7,7 +7,7 @@ from typing import Any
 
 from evaluation.benchmark_tables import format_benchmark, format_zoo
 from metrics.protocols import INFNET, PROTOCOLS
-from metrics.registry import METRICS, main_metrics
+from metrics.registry import METRICS, MISSING, Metric, main_metrics
 from training.run_info import git_columns
 from utils.cli import create_parser, run_main
 from utils.config_loader import RESOURCES
@@ -21,7 +21,7 @@ _COUNTS = ("n", "n_patients", "num_empty_target", "num_false_alarm", "num_missed
 # Beside the mean over all slices, for Dice alone.
 _VARIANTS = {"dice_nonempty": "Dice, slices with lesion ↑", "dice_pooled": "Dice, pooled ↑"}
 _ENDS = ("low", "high")  # of the interval
-_FORMATTERS = {"benchmark_cpu": format_benchmark, "zoo": format_zoo}  # all others: scored runs
+_POSTER_KEYS = ("iou", "dice", "mae", "f_measure_max", "f_measure_mean")
 
 
 def main() -> None:
@@ -91,6 +91,10 @@ def read_row(run: Path) -> dict[str, Any]:
         "interval_unit": scores["interval_unit"],
         **{key: scores[key] for key in (*_COUNTS, *columns)},
         **{key: scores[key] for key in METRICS if key in scores and key not in columns},
+        **{f"{key}_std": scores[f"{key}_std"] for key in METRICS if f"{key}_std" in scores},
+        "lung_dice": scores.get("lung", {}).get("dice"),
+        "lung_dice_std": scores.get("lung", {}).get("dice_std"),
+        "lung_masks": scores.get("lung_masks", {}).get("training"),
         "empty_target": scores["empty_target"],
         "threshold": scores["threshold"],
         "num_parameters": info["num_parameters"],
@@ -116,6 +120,36 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
             scores["dice"] += f" ({low}–{high})"
         cells = (f"`{row['run']}`", f"{row['data_set']}, {row['split']}", *scores.values())
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_notes(rows)])
+
+
+def format_deviations(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as Markdown, each score with its standard deviation over the slices.
+
+    The columns are those of the poster of dual supervision (He, Wong, Yoo), and the lungs' Dice.
+
+    Args:
+        rows: As format_table.
+    """
+    heads = [METRICS[key].title for key in _POSTER_KEYS]
+    lines = [f"| run | seed | {' | '.join(heads)} | Lung Dice ↑ |"]
+    lines.append("|---|---:|" + "---:|" * (len(heads) + 1))
+    for row in rows:
+        cells = [_with_deviation(row, key, METRICS[key]) for key in _POSTER_KEYS]
+        cells.append(_with_deviation(row, "lung_dice", METRICS["dice"]))
+        lines.append(f"| `{row['run']}` | {row['seed']} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "± standard deviation over the slices.", *_notes(rows)])
+
+
+def _with_deviation(row: dict[str, Any], key: str, metric: Metric) -> str:
+    """A score, with its deviation where it has one."""
+    mean, deviation = (row.get(k) for k in (key, f"{key}_std"))
+    texts = [metric.format(float(v)) for v in (mean, deviation) if v not in (None, "")]
+    return " ± ".join(texts) or MISSING
+
+
+def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The conventions, each said once."""
     notes = []
     for row in rows:
         note = (
@@ -126,9 +160,11 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
             f"95 % interval by {row['interval_unit']}."
         )
         notes += [note] * (note not in notes)
+        if row.get("lung_masks") == "derived":
+            note = f"`{row['run']}`: trained with lung masks derived by the built-in segmentation."
+            notes += [note] * (note not in notes)
     seeds = sorted({int(row["seed"]) for row in rows})
-    notes.append(f"In %. Seeds: {', '.join(map(str, seeds))}; one run a row.")
-    return "\n".join([*lines, "", *notes])
+    return [*notes, f"In %. Seeds: {', '.join(map(str, seeds))}; one run a row."]
 
 
 def _columns() -> dict[str, str]:
@@ -142,6 +178,13 @@ def _format(key: str, value: Any) -> str:
     metric = METRICS["dice" if key in _VARIANTS else key]
     return metric.format(None if value in (None, "") else float(value))
 
+
+# All other tables are of scored runs, by format_table.
+_FORMATTERS = {
+    "benchmark_cpu": format_benchmark,
+    "zoo": format_zoo,
+    "dual_supervision": format_deviations,
+}
 
 if __name__ == "__main__":
     run_main(main)

@@ -1,5 +1,6 @@
 """A pass over cases: meter, pictures and, on request, maps as files; then what it came to."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from metrics.confidence import (
     resampling_units,
     row_intervals,
 )
-from metrics.meter import CurveMeter, confusion_of_row
+from metrics.meter import CurveMeter, Meter, confusion_of_row
 from metrics.protocols import Protocol
 from utils.config import EvaluationConfig
 from utils.errors import UserError
@@ -32,11 +33,26 @@ class Evaluation(NamedTuple):
         meter: Rows, curves, and how maps were seen.
         summary: Meter.summary() with protocol, intervals and speed; fractions.
         curves: Macro means over the cases at 256 rising thresholds, by metric.
+        lungs: Rows of the lung head, of the slices with a lung mask; without any where there is no
+            trained lung head.
     """
 
     meter: CurveMeter
     summary: dict[str, Any]
     curves: dict[str, NDArray[np.float64]]
+    lungs: Meter
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The meter's rows; with lung_<metric>, NaN without a lung mask, where any has one."""
+        lungs = {row["name"]: row for row in self.lungs.rows}
+        if not lungs:
+            return self.meter.rows
+        keys, unknown = self.lungs.keys, dict.fromkeys(self.lungs.keys, math.nan)
+        return [
+            row | {f"lung_{key}": lungs.get(row["name"], unknown)[key] for key in keys}
+            for row in self.meter.rows
+        ]
 
 
 def build_meter(
@@ -64,6 +80,8 @@ def evaluate_cases(
 ) -> Evaluation:
     """Score cases one by one; none is kept.
 
+    Lungs are scored as they are, at the threshold of the lesion, whatever the protocol.
+
     Args:
         cases: To score.
         protocol: How.
@@ -74,10 +92,13 @@ def evaluate_cases(
         UserError: A case cannot be scored; names it.
     """
     sizes, seconds = set(), 0.0
+    lungs = Meter(empty_target=meter.rules.empty_target, threshold=meter.threshold)
     for case in cases:
         start = time.perf_counter()
         try:
             scored = meter.update(case.prob, case.target, case.name, case.patient, case.spacing)
+            if case.lung is not None:
+                lungs.update(*case.lung, case.name, case.patient)
         except ValueError as error:
             raise UserError(str(error)) from error
         seconds += time.perf_counter() - start
@@ -91,7 +112,10 @@ def evaluate_cases(
         "scored_at": list(sizes.pop()) if len(sizes) == 1 else None,
         "milliseconds_per_case_in_metrics": round(1e3 * seconds / summary["n"], 2),
     }
-    return Evaluation(meter, summary, mean_curves(meter))
+    if lungs.rows:
+        summary["lung"] = lungs.summary()
+        summary["lung"] |= score_intervals(lungs, summary["lung"])
+    return Evaluation(meter, summary, mean_curves(meter), lungs)
 
 
 def mean_curves(meter: CurveMeter) -> dict[str, NDArray[np.float64]]:
@@ -109,7 +133,7 @@ def mean_curves(meter: CurveMeter) -> dict[str, NDArray[np.float64]]:
     return means
 
 
-def score_intervals(meter: CurveMeter, summary: Mapping[str, Any]) -> dict[str, Any]:
+def score_intervals(meter: Meter, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Bootstrap intervals of the summary's scores, and how they were taken.
 
     Returns:

@@ -6,10 +6,20 @@ from typing import Any
 from evaluation.cells import Table, score_cell, without_blank_rows
 from evaluation.class_tables import class_conventions, class_tables
 from metrics.protocols import PROTOCOLS
-from metrics.registry import METRICS
+from metrics.registry import METRICS, main_metrics
 from utils.messages import count
 
-_ROWS = {"mean over slices": "", "slices with lesion": "_nonempty", "pooled over pixels": "_pooled"}
+_ROWS = {
+    "mean over slices": "",
+    "standard deviation": "_std",
+    "slices with lesion": "_nonempty",
+    "pooled over pixels": "_pooled",
+}
+_LUNG_ROWS = {
+    "lungs, mean over slices": "",
+    "lungs, standard deviation": "_std",
+    "lungs, pooled over pixels": "_pooled",
+}
 
 
 def score_tables(summary: Mapping[str, Any]) -> list[Table]:
@@ -73,17 +83,22 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
             f"{false} of {num_pred} predicted lesions false (8-connected, within a slice); error "
             f"of a patient's lesion volume {volume_error} % either way"
         )
-    return [*lines, *class_conventions(summary), _intervals(summary)]
+    return [*lines, *class_conventions(summary), *_lungs(summary), _intervals(summary)]
 
 
 def _own_tables(summary: Mapping[str, Any]) -> list[Table]:
-    """The protocol's."""
+    """The protocol's, and that of the lungs."""
     tables = PROTOCOLS[summary["protocol"]].tables()
-    return [_table(caption, summary, keys) for caption, keys in tables.items()]
+    lesions = [_table(caption, summary, keys, _ROWS) for caption, keys in tables.items()]
+    if "lung" not in summary:
+        return lesions
+    return [*lesions, _table("Lungs", summary["lung"], main_metrics(), _LUNG_ROWS)]
 
 
-def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Table:
-    """Rows for all slices, those with lesion, and pooled, as far as anything stands in them."""
+def _table(
+    caption: str, summary: Mapping[str, Any], keys: Sequence[str], suffixes: Mapping[str, str]
+) -> Table:
+    """Rows by label for the suffixes of the keys, as far as anything stands in them."""
     unit = summary.get("distance_unit", "px")
     heads = [METRICS[key].label(unit) for key in keys]
     intervals = summary.get("intervals") or {}
@@ -95,9 +110,26 @@ def _table(caption: str, summary: Mapping[str, Any], keys: Sequence[str]) -> Tab
                 for key in keys
             ],
         )
-        for label, suffix in _ROWS.items()
+        for label, suffix in suffixes.items()
     ]
     return without_blank_rows(Table(caption, heads, rows))
+
+
+def _lungs(summary: Mapping[str, Any]) -> list[str]:
+    """What the lungs are scored against, and that they were not drawn by anyone if so."""
+    lines = []
+    if lung := summary.get("lung"):
+        lines.append(
+            f"lungs: {count(lung['n'], 'slice')} with a lung mask, the lung head at probability "
+            f"{lung['threshold']:.4g}, maps as they are"
+        )
+    derived = [use for use, kind in summary.get("lung_masks", {}).items() if kind == "derived"]
+    if derived:
+        lines.append(
+            f"lung masks of {' and '.join(derived)}: derived by the built-in segmentation "
+            "(data.lung=derived), no annotation"
+        )
+    return lines
 
 
 def _distances(summary: Mapping[str, Any]) -> str:

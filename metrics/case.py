@@ -10,7 +10,7 @@ from metrics.lesions import LesionCounts, count_lesions
 from metrics.overlap import Confusion, EmptyTarget, check_empty_target, confusion
 from metrics.soft_scores import SoftScores, score_soft
 from metrics.surface import surface_scores
-from metrics.threshold_counts import OverlapCurves, inf_net_curves
+from metrics.threshold_counts import OverlapCurves, inf_net_curves, overlap_curves
 
 Spacing = tuple[float, float]
 _PX: Spacing = (1.0, 1.0)
@@ -100,6 +100,11 @@ class ScoredCase:
     def lesions(self) -> LesionCounts:
         """Lesions, 8-connected, and how many of them are found."""
         return count_lesions(self.pred, self.target)
+
+    @cached_property
+    def curves(self) -> OverlapCurves:
+        """Overlap at 256 thresholds."""
+        return overlap_curves(self.soft.threshold_counts, empty_target=self.rules.empty_target)
 
     @cached_property
     def inf_net_curves(self) -> OverlapCurves:

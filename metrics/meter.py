@@ -112,6 +112,7 @@ class Meter:
         Returns:
             - n, n_patients: cases, and different patients.
             - `keys`: macro means over the cases, without NaN; NaN if nothing is left.
+            - <key>_std: standard deviation of the same values (n - 1); NaN for fewer than two.
             - <key>_nonempty: the same over the cases with lesion.
             - <key>_pooled, such as dice_pooled: from the pixel counts of all cases.
             - num_empty_target; num_false_alarm, empty target and a prediction that is not;
@@ -130,6 +131,7 @@ class Meter:
             "n": len(self._rows),
             "n_patients": len({row["patient"] for row in self._rows}),
             **_means(self._rows, self.keys),
+            **{f"{key}_std": std for key, std in _deviations(self._rows, self.keys).items()},
             **{f"{key}_nonempty": mean for key, mean in _means(nonempty, self.keys).items()},
             **{
                 f"{key}_pooled": self._score_counts(key, pooled)
@@ -142,6 +144,10 @@ class Meter:
             "empty_target": self.rules.empty_target,
             "threshold": self.rules.threshold,
         }
+
+    def case_curves(self) -> dict[str, NDArray[np.float64]]:
+        """Curves of each case over thresholds by metric; a CurveMeter has some."""
+        return {}
 
     def _row_keys(self) -> tuple[str, ...]:
         """The main metrics, by which cases are sorted and drawn, and the meter's own."""
@@ -176,7 +182,7 @@ class CurveMeter(Meter):
         self._threshold_counts: list[NDArray[np.int32]] = []
 
     def case_curves(self) -> dict[str, NDArray[np.float64]]:
-        """Dice, sensitivity, specificity, precision and E-measure of each case, each (n, 256).
+        """The overlap curves and the E-measure of each case, each (n, 256).
 
         In the order of rising thresholds k / 255, `prob >= threshold`, in the rows' order of cases;
         NaN where the policy says so.
@@ -213,9 +219,19 @@ def confusion_of_row(row: dict[str, Any]) -> Confusion:
 
 def _means(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, float]:
     """Means of the values that are not NaN; NaN if there is none, without numpy's warning."""
-    means = {}
-    for key in keys:
-        values = np.array([row[key] for row in rows], dtype=np.float64)
-        kept = values[~np.isnan(values)]
-        means[key] = float(kept.mean()) if kept.size else float("nan")
-    return means
+    values = {key: _known(rows, key) for key in keys}
+    return {key: float(own.mean()) if own.size else float("nan") for key, own in values.items()}
+
+
+def _deviations(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, float]:
+    """Standard deviations of the values that are not NaN; NaN if there are not two."""
+    values = {key: _known(rows, key) for key in keys}
+    return {
+        key: float(own.std(ddof=1)) if own.size > 1 else float("nan") for key, own in values.items()
+    }
+
+
+def _known(rows: Sequence[dict[str, Any]], key: str) -> NDArray[np.float64]:
+    """The values that are not NaN."""
+    values = np.array([row[key] for row in rows], dtype=np.float64)
+    return values[~np.isnan(values)]

@@ -71,6 +71,8 @@ METRICS: dict[str, Metric] = {
     "weighted_f": Metric(lambda case: weighted_f(case.prob, case.target), "F_w"),
     "e_measure_adaptive": Metric(lambda case: case.soft.e_measure_adaptive, "E_phi ad."),
     "e_measure_max": Metric(None, "E_phi max"),
+    "f_measure_mean": Metric(lambda case: float(case.curves.f_measure.mean()), "F mean"),
+    "f_measure_max": Metric(None, "F max"),
     "hd95": Metric(lambda case: case.surface["hd95"], "HD95", "lower", "distance"),
     "average_surface_distance": Metric(
         lambda case: case.surface["average_surface_distance"], "ASD", "lower", "distance"

@@ -2,7 +2,7 @@
 
 Two conventions for the ratios without a denominator, told apart by the name of the function:
     - overlap_curves: the table at the head of metrics/overlap.py, at every threshold by itself.
-    - inf_net_curves: wherever no lesion px is predicted, all four scores are 0, specificity too,
+    - inf_net_curves: wherever no lesion px is predicted, all five scores are 0, specificity too,
       so that a healthy case with a blank map scores 0 throughout. Source: MATLAB evaluation of
       D.-P. Fan et al., "Inf-Net: automatic COVID-19 lung infection segmentation from CT images",
       IEEE TMI 39 (2020) 2626, doi 10.1109/TMI.2020.2996645: `prob >= threshold` from 1 down to 0
@@ -21,6 +21,7 @@ from metrics.checks import check_case
 from metrics.overlap import EmptyTarget, empty_score
 
 NUM_THRESHOLDS = 256
+BETA_SQUARED = 0.3  # of the F-measure: precision counts more (Achanta et al., CVPR 2009)
 # Neighbours are often of the same level, and a processor waits between two increments of a cell;
 # with four copies of the histogram, taken in turn along a row, it hardly does.
 _NUM_BANKS = 4
@@ -35,12 +36,14 @@ class OverlapCurves(NamedTuple):
         sensitivity: |P & G| / |G|.
         specificity: Share of the background that is not predicted.
         precision: |P & G| / |P|.
+        f_measure: 1.3 precision sensitivity / (0.3 precision + sensitivity), beta^2 = 0.3.
     """
 
     dice: NDArray[np.float64]
     sensitivity: NDArray[np.float64]
     specificity: NDArray[np.float64]
     precision: NDArray[np.float64]
+    f_measure: NDArray[np.float64]
 
 
 def threshold_counts(prob: NDArray[np.floating], target: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -77,7 +80,7 @@ def unchecked_threshold_counts(
 
 
 def overlap_curves(counts: NDArray[np.int64], *, empty_target: EmptyTarget) -> OverlapCurves:
-    """Dice, sensitivity, specificity and precision at each threshold, as metrics/overlap.py.
+    """Dice, sensitivity, specificity, precision, F at each threshold, as metrics/overlap.py.
 
     Args:
         counts: (2, 256) int64 of threshold_counts.
@@ -94,15 +97,15 @@ def overlap_curves(counts: NDArray[np.int64], *, empty_target: EmptyTarget) -> O
     num_pred = false_positive + hits
     both_empty = (num_pred == 0) & (num_target == 0)
     ratios = _ratios_of_hits(hits, num_pred, num_target)
-    dice, sensitivity, precision = (np.where(both_empty, score, ratio) for ratio in ratios)
+    dice, sensitivity, precision, f = (np.where(both_empty, score, ratio) for ratio in ratios)
     specificity = _ratio(num_background - false_positive, num_background)
     if num_background == 0:
         specificity[:] = score
-    return OverlapCurves(dice, sensitivity, specificity, precision)
+    return OverlapCurves(dice, sensitivity, specificity, precision, f)
 
 
 def inf_net_curves(counts: NDArray[np.int64]) -> OverlapCurves:
-    """The same four under the Inf-Net toolbox's rule: all are 0 where nothing is hit.
+    """The same five under the Inf-Net toolbox's rule: all are 0 where nothing is hit.
 
     Args:
         counts: (2, 256) int64 of threshold_counts.
@@ -111,9 +114,9 @@ def inf_net_curves(counts: NDArray[np.int64]) -> OverlapCurves:
         Each in [0, 1]; the specificity of a full target, which has no background, is 0.
     """
     (false_positive, hits), (num_background, num_target) = counts, counts[:, 0]
-    dice, sensitivity, precision = _ratios_of_hits(hits, false_positive + hits, num_target)
+    dice, sensitivity, precision, f = _ratios_of_hits(hits, false_positive + hits, num_target)
     specificity = _ratio(num_background - false_positive, num_background) * (hits > 0)
-    return OverlapCurves(dice, sensitivity, specificity, precision)
+    return OverlapCurves(dice, sensitivity, specificity, precision, f)
 
 
 def _count(cells: NDArray[np.uint16]) -> NDArray[np.int64]:
@@ -127,12 +130,13 @@ def _count(cells: NDArray[np.uint16]) -> NDArray[np.int64]:
 
 def _ratios_of_hits(
     hits: NDArray[np.int64], num_pred: NDArray[np.int64], num_target: np.int64
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Dice, sensitivity and precision, 0 where nothing is hit."""
+) -> tuple[NDArray[np.float64], ...]:
+    """Dice, sensitivity, precision and F-measure, 0 where nothing is hit."""
     return (
         _ratio(2 * hits, num_pred + num_target),
         _ratio(hits, num_target),
         _ratio(hits, num_pred),
+        _ratio((1 + BETA_SQUARED) * hits, BETA_SQUARED * num_target + num_pred),
     )
 
 

@@ -74,7 +74,14 @@ def wait_for(path: Path) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("options", [{}, {"training.accumulation_steps": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"training.accumulation_steps": 2},
+        {"training.scales": "[0.75,1.0]", "scheduler.milestones": "[3,4]"},
+    ],
+)
 def test_2_epochs_resume_2_epochs_equal_4_epochs_bit_for_bit(
     run_script: Callable, small_settings: list[str], tmp_path: Path, options: dict[str, Any]
 ) -> None:

@@ -17,8 +17,9 @@ from training.classes import count_channels, find_classes
 from training.distributed import World, synchronise_batch_norm
 from training.early_stopping import EarlyStopping
 from training.runtime import Runtime, create_runtime, set_determinism
+from training.scales import scaled_sizes
 from training.state import TrainingState
-from utils.config import Config
+from utils.config import Config, SchedulerConfig
 from utils.contracts import Batch, noise_batch
 from utils.errors import UserError
 
@@ -49,6 +50,7 @@ def build_network(config: Config) -> nn.Module:
             f"data.image_size: {height} x {width} px does not fit {config.model.name}: "
             f"{describe_sizes(network)}; use [{fit[0]}, {fit[1]}]"
         )
+    scaled_sizes((height, width), config.training.scales, network)
     return network
 
 
@@ -74,12 +76,8 @@ def build_loss(config: Config, network: nn.Module, world: World | None = None) -
 
     loss.function own is the loss of the network's own paper; loss.args then change its arguments.
     """
-    function, args = config.loss.function, config.loss.args
-    if function == OWN_LOSS:
-        function = network.own_loss
-        args = {**network.own_loss_args, **args}
-    loss = create_loss(function, **args)
-    _check_classes(loss, function, config.data.classes is not None)
+    loss = _create_loss(config, network)
+    _check_classes(loss, config, network)
     idle = check_heads(network, loss)
     if idle and (world or World()).is_main:
         print(
@@ -89,15 +87,31 @@ def build_loss(config: Config, network: nn.Module, world: World | None = None) -
     return loss
 
 
-def _check_classes(loss: nn.Module, function: str, has_classes: bool) -> None:
+def _check_classes(loss: nn.Module, config: Config, network: nn.Module) -> None:
     """Refuse a loss that has no form for several classes, and class weights without classes."""
+    has_classes = config.data.classes is not None
     if has_classes and not getattr(loss, "takes_classes", False):
+        function = config.loss.function
+        name = network.own_loss if function == OWN_LOSS else function
         raise UserError(
-            f"loss.function: {function} has no form for several classes in its paper; take "
-            "loss.function=dice, or set data.classes=null"
+            f"loss.function: {name} has no form for several classes in its paper; "
+            "take loss.function=dice, or set data.classes=null"
         )
     if not has_classes and getattr(loss, "class_weights", None) is not None:
         raise UserError("loss.args.class_weights: there are no classes; set data.classes")
+
+
+def trains_lung(config: Config, network: nn.Module) -> bool:
+    """Whether the network has a lung head, and the loss trains it: then its lungs are scored."""
+    return "lung" in network.heads and "lung" in _create_loss(config, network).required_heads
+
+
+def _create_loss(config: Config, network: nn.Module) -> nn.Module:
+    function, args = config.loss.function, config.loss.args
+    if function == OWN_LOSS:
+        function = network.own_loss
+        args = {**network.own_loss_args, **args}
+    return create_loss(function, **args)
 
 
 def build_training_state(
@@ -130,7 +144,7 @@ def build_training_state(
 
 
 def create_training_state(config: Config, model: nn.Module) -> TrainingState:
-    """A fresh state: Adam, ReduceLROnPlateau, early stopping, loss scale and moving average.
+    """A fresh state: Adam, scheduler, early stopping, loss scale and moving average.
 
     Args:
         config: Settings of all of these.
@@ -145,15 +159,12 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         weight_decay=config.optimizer.weight_decay,
         fused=True,  # one pass over the parameters, on CPU and CUDA
     )
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=config.scheduler.factor, patience=config.scheduler.patience
-    )
     device = next(model.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
     return TrainingState(
         model,
         optimizer,
-        scheduler,
+        _create_scheduler(config.scheduler, optimizer),
         EarlyStopping(config.early_stopping.patience),
         scaler,
         _create_ema(model, config.training.ema_decay),
@@ -166,6 +177,19 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
 def _noise(config: Config) -> Batch:
     """A slice of noise as the network takes it."""
     return noise_batch(1, *config.data.image_size, num_classes=count_channels(config.data))
+
+
+def _create_scheduler(
+    settings: SchedulerConfig, optimizer: torch.optim.Optimizer
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """ReduceLROnPlateau, or the learning rate times the factor from certain epochs on."""
+    if settings.milestones is None:
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=settings.factor, patience=settings.patience
+        )
+    # It counts finished epochs; the setting numbers epochs from 1.
+    finished = [epoch - 1 for epoch in settings.milestones]
+    return torch.optim.lr_scheduler.MultiStepLR(optimizer, finished, gamma=settings.factor)
 
 
 def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -10,7 +10,7 @@ from datasets.batches import OrderedBatches, SeededBatches, SliceKey, create_loa
 from datasets.cache import open_cache
 from datasets.cache_file import SliceCache
 from datasets.inspection import SplitInspection, inspect_slices
-from datasets.pairing import SliceFiles, check_patients, find_slices, resolve_split
+from datasets.pairing import LUNG_FOLDERS, SliceFiles, check_patients, find_slices, resolve_split
 from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 from training.classes import find_classes
@@ -21,12 +21,16 @@ from utils.errors import UserError
 
 
 class Split(NamedTuple):
-    """One split of a data folder, found and looked through; cache is None without one."""
+    """One split of a data folder, found and looked through; cache is None without one.
+
+    Lung says where lung masks are from, as data.lung does.
+    """
 
     name: str
     slices: list[SliceFiles]
     inspection: SplitInspection
     cache: SliceCache | None
+    lung: str = "given"
 
     def describe(self, edge_width: int) -> str:
         """Counts, sizes and how masks and edges were read, in one line."""
@@ -46,8 +50,9 @@ class Split(NamedTuple):
             f"{self.name}: {len(self.slices)} slices of "
             f"{len({entry.patient for entry in self.slices})} patients, {sizes}, "
             f"masks {self.inspection.encoding.name}, {classes}"
-            f"{self.inspection.has_lesion.count(False)} without lesion, {edges}lung masks on "
-            f"{num_lungs}" + (f", {self.cache.num_cached} cached" if self.cache else "")
+            f"{self.inspection.has_lesion.count(False)} without lesion, {edges}"
+            f"{'derived ' * (self.lung == 'derived')}lung masks on {num_lungs}"
+            + (f", {self.cache.num_cached} cached" if self.cache else "")
         )
 
     def warn_of_absent_classes(self, root: str) -> None:
@@ -72,13 +77,13 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
     root = Path(config.root)
     name = resolve_split(root, name)
     classes = find_classes(config)
-    slices = find_slices(root, name, of_classes=bool(classes))
+    slices = find_slices(root, name, config.lung, of_classes=bool(classes))
     report = print if world.is_main else _say_nothing
     kind = f"classes-{name}" if classes else name  # beside the cache of a run without classes
     with world.first_on_machine():
         facts, cache = open_cache(root, kind, slices, config.cache_mib, report)
     inspection = inspect_slices(slices, config.lesion_values, facts, classes)
-    return Split(name, slices, inspection, cache)
+    return Split(name, slices, inspection, cache, config.lung)
 
 
 def _say_nothing(_: str) -> None:
@@ -124,13 +129,20 @@ class TrainingData(NamedTuple):
 
 
 def build_training_data(
-    config: Config, runtime: Runtime, world: World | None = None
+    config: Config, runtime: Runtime, world: World | None = None, *, needs_lung: bool = False
 ) -> TrainingData:
     """Look through both splits, print what they hold, and set up their loaders.
 
+    Args:
+        config: Of the run.
+        runtime: Device of the batches.
+        world: The processes of the job.
+        needs_lung: Whether the loss has a lung term.
+
     Raises:
-        UserError: A file is unfit, a patient stands in both splits, no epoch could be scored, or
-            a batch has fewer slices than there are processes.
+        UserError: A file is unfit, a patient stands in both splits, no epoch could be scored, no
+            slice has a lung mask where the loss needs some, or a batch has fewer slices than
+            there are processes.
     """
     world = world or World()
     _check_batch_size(config.training.batch_size, world)
@@ -142,6 +154,8 @@ def build_training_data(
             f"{Path(config.data.root) / 'val'}: no slice has a lesion, so with "
             "evaluation.empty_target=nan no epoch has a Dice; add lesions, or take one or zero"
         )
+    if needs_lung and not any(entry.lung for entry in train.slices):
+        raise UserError(_no_lungs(config.data))
     if world.is_main:
         for split in (train, val):
             print(split.describe(config.data.edge_width))
@@ -167,6 +181,17 @@ def build_training_data(
         pictures=create_loader(
             build_dataset(config.data, val, augment=False), shown, num_workers=0
         ),
+    )
+
+
+def _no_lungs(config: DataConfig) -> str:
+    """What to do where the loss has a lung term and no training slice a lung mask."""
+    place = f"{Path(config.root) / 'train'}: no slice has a lung mask (data.lung={config.lung})"
+    return (
+        f"{place}, and the loss supervises lungs; add {LUNG_FOLDERS['given']}/, set "
+        f"data.lung=derived after 'python prepare.py lungs {config.root}' (CT), or set "
+        "loss.args.lung_weight=0 (Co-ERA-Net: also model.args.lung_flow=false and "
+        "model.args.region_fusion=false)"
     )
 
 

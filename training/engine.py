@@ -54,6 +54,7 @@ def evaluate(
     meter: Meter,
     loss: nn.Module | None = None,
     classes: ClassMeter | None = None,
+    lungs: Meter | None = None,
 ) -> Averages:
     """Score every slice with the meter.
 
@@ -64,6 +65,7 @@ def evaluate(
         meter: Gets one case per slice, of lesion against background.
         loss: Taken along, where given, batch by batch.
         classes: Gets one case per slice, where classes are told apart.
+        lungs: Where given, gets one case per slice with a lung mask, of the lung head.
 
     Returns:
         The loss terms; empty without a loss.
@@ -76,6 +78,8 @@ def evaluate(
             terms = loss(output, batch)
             averages.update({k: v.item() for k, v in terms.items()}, len(batch["name"]))
         add_cases(meter, output, batch, classes)
+        if lungs is not None:
+            add_lungs(lungs, output, batch)
     return averages
 
 
@@ -96,3 +100,17 @@ def add_cases(
         if classes is not None:
             own = (probs[index].cpu().numpy(), batch["label"][index].cpu().numpy())
             classes.update(*own, name, batch["patient"][index])
+
+
+def add_lungs(meter: Meter, output: SegOutput, batch: Batch) -> None:
+    """Give the meter the lungs of every slice of a batch that comes with a lung mask.
+
+    Raises:
+        NonFiniteError: A prediction holds NaN; names the slice.
+    """
+    prob = logits_to_prob(output.lung)[:, 0].cpu().numpy()
+    target = batch["lung"][:, 0].cpu().numpy() > 0.5
+    for index in batch["has_lung"].nonzero().flatten().tolist():
+        name = batch["name"][index]
+        check_prediction(prob[index], name)
+        meter.update(prob[index], target[index], name, batch["patient"][index])

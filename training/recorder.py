@@ -218,7 +218,8 @@ def _former_sessions(folder: RunFolder, state: TrainingState) -> list[dict[str, 
 
 def plotted_scores(scores: dict[str, Any]) -> dict[str, float]:
     """The scores that TensorBoard plots and the HParams tab lists."""
-    return {key: scores[key] for key in (*main_metrics(), "dice_pooled", "dice_nonempty")}
+    keys = (*main_metrics(), "dice_pooled", "dice_nonempty")
+    return {key: scores[key] for key in (*keys, *({"lung_dice"} & scores.keys()))}
 
 
 def class_scores(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:

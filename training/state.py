@@ -52,7 +52,7 @@ class TrainingState:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau
+    scheduler: torch.optim.lr_scheduler.LRScheduler
     stopping: EarlyStopping
     scaler: torch.amp.GradScaler
     ema: AveragedModel | None = None
@@ -75,10 +75,18 @@ class TrainingState:
         """The network that is validated and kept: the moving average, where there is one."""
         return self.model if self.ema is None else self.ema.module
 
-    def finish_epoch(self) -> None:
-        """Count an epoch; nothing is known of the next one."""
+    def finish_epoch(self, loss: float) -> None:
+        """Count an epoch and set the learning rate of the next one, of which nothing is known.
+
+        Args:
+            loss: Of the validation split.
+        """
         self.epoch, self.step = self.epoch + 1, 0
         self.record, self.random = EpochRecord(), None
+        if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.scheduler.step(loss)
+        else:
+            self.scheduler.step()
 
     def save_last(self, path: Path, config: Config) -> None:
         """Write what --resume needs; the file before stays beside it."""

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from training.activation_checkpointing import frozen_statistics
 from training.distributed import World
 from training.runtime import Runtime
+from training.scales import Size, resize_batch
 from training.state import TrainingState
 from utils.contracts import Batch, SegOutput
 from utils.errors import NonFiniteError
@@ -42,6 +43,8 @@ class TrainingStep:
         world: The processes of the job.
         num_parts: Parts of a process's share; more take less memory.
         gradient_clip: Largest gradient norm; None does not clip.
+        clip_by: "norm", or "value": gradient_clip is the largest size of any of its elements.
+        sizes: (H, W) that a batch is resized to, an optimizer step at each; none: as it is.
     """
 
     def __init__(
@@ -53,9 +56,12 @@ class TrainingStep:
         world: World | None = None,
         num_parts: int = 1,
         gradient_clip: float | None = None,
+        clip_by: str = "norm",
+        sizes: Sequence[Size] = (),
     ) -> None:
         self.state, self.loss, self.runtime = state, loss, runtime
-        self.world, self.num_parts, self.gradient_clip = world or World(), num_parts, gradient_clip
+        self.world, self.num_parts = world or World(), num_parts
+        self.gradient_clip, self.clip_by, self.sizes = gradient_clip, clip_by, sizes
         self.network = _over_processes(state.model, self.world, runtime)
 
     def train(self) -> None:
@@ -64,12 +70,23 @@ class TrainingStep:
         self.loss.train()
 
     def __call__(self, batch: Batch) -> StepResult:
-        """Make the step.
+        """Make the step, or one at each size.
+
+        Returns:
+            Of the size nearest to the batch's own.
 
         Raises:
             NonFiniteError: Before the step that would have spoilt the weights.
         """
         batch = self.runtime.move(batch)
+        own = tuple(batch["image"].shape[-2:])
+        sizes = self.sizes or (own,)
+        results = [self._at_size(resize_batch(batch, size)) for size in sizes]
+        nearest = min(range(len(sizes)), key=lambda i: abs(sizes[i][0] - own[0]))
+        return results[nearest]
+
+    def _at_size(self, batch: Batch) -> StepResult:
+        """One optimizer step."""
         self.state.optimizer.zero_grad(set_to_none=True)
         result = self._whole(batch) if self.num_parts == 1 else self._in_parts(batch)
         if self._unscaled_gradient_is_usable(batch):
@@ -129,7 +146,7 @@ class TrainingStep:
         return StepResult(terms, output, batch)
 
     def _unscaled_gradient_is_usable(self, batch: Batch) -> bool:
-        """Scale the gradient down to the largest norm.
+        """Clip the gradient.
 
         Returns:
             False where fp16's loss scale was too large: the scaler lowers it, this step is lost.
@@ -142,7 +159,9 @@ class TrainingStep:
             if scaler.is_enabled() and scaler.get_scale() > 1:
                 return False
             raise self._not_finite("the gradient is not finite", batch)
-        if self.gradient_clip is not None:
+        if self.gradient_clip is not None and self.clip_by == "value":
+            nn.utils.clip_grad_value_(parameters, self.gradient_clip)
+        elif self.gradient_clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.gradient_clip, norm)
         return True
 

@@ -18,6 +18,7 @@ from training.random_state import random_state, restore_random_state, seed_every
 from training.recorder import SilentRecorder
 from training.run_folder import RunFolder
 from training.runtime import Runtime
+from training.scales import scaled_sizes
 from training.state import TrainingState
 from training.step import TrainingStep
 from utils.config import Config
@@ -26,6 +27,7 @@ from utils.errors import Interrupted, explain
 from utils.progress import Progress
 
 T = TypeVar("T")
+M = TypeVar("M", Meter, ClassMeter)
 
 
 class Trainer:
@@ -63,6 +65,8 @@ class Trainer:
             world=world,
             num_parts=config.training.accumulation_steps,
             gradient_clip=config.training.gradient_clip,
+            clip_by=config.training.gradient_clip_by,
+            sizes=scaled_sizes(config.data.image_size, config.training.scales, state.model),
         )
 
     @property
@@ -91,8 +95,7 @@ class Trainer:
                 train_one_epoch(self.step, batches, state.record, batches, self._after_step)
                 trained = state.record.over_processes(self.world).result()
                 terms, scores = self._validate()
-                state.finish_epoch()
-                state.scheduler.step(terms["total"])
+                state.finish_epoch(terms["total"])
                 improved = state.stopping.update(selection_dice(scores))
                 if improved:
                     state.best_epoch, state.best_scores = state.epoch, scores
@@ -125,26 +128,37 @@ class Trainer:
         self._stop_if_asked()
 
     def _validate(self) -> tuple[dict[str, float], dict[str, Any]]:
-        """Mean loss terms and the meters' summary over the validation split."""
+        """Mean loss terms and the meters' summary over the validation split.
+
+        With lung_dice, where the loss trains a lung head and slices have lung masks.
+        """
         model = self.state.evaluated
         self.world.share_buffers(model)
-        meter, classes = self._meters()
+        meter, classes, lungs = self._meter(), self._class_meter(), self._meter()
         batches = self._stopping_between(Progress(self.data.val, "validation"))
-        averages = evaluate(model, batches, self.runtime, meter, self.loss, classes)
-        summary: dict[str, Any] = {}
-        for own, whole in zip((meter, classes), self._meters(), strict=True):
-            if own is not None:
-                for rows in self.world.gather(own.rows):
-                    whole.add_rows(rows)
-                summary |= whole.summary()
-        return averages.over_processes(self.world).means(), summary
+        scored = lungs if "lung" in self.loss.required_heads else None
+        averages = evaluate(model, batches, self.runtime, meter, self.loss, classes, scored)
+        scores = self._over_processes(meter, self._meter()).summary()
+        if classes is not None:
+            scores |= self._over_processes(classes, self._class_meter()).summary()
+        if (whole := self._over_processes(lungs, self._meter())).rows:
+            scores["lung_dice"] = whole.summary()["dice"]
+        return averages.over_processes(self.world).means(), scores
 
-    def _meters(self) -> tuple[Meter, ClassMeter | None]:
-        """Of lesion against background, and of every class where there are several."""
+    def _meter(self) -> Meter:
         evaluation = self.config.evaluation
-        rules = {"empty_target": evaluation.empty_target, "threshold": evaluation.threshold}
-        meters = {name: Meter(**rules) for name in find_classes(self.config.data)}
-        return Meter(**rules), ClassMeter(meters) if meters else None
+        return Meter(empty_target=evaluation.empty_target, threshold=evaluation.threshold)
+
+    def _class_meter(self) -> ClassMeter | None:
+        """Of every class against the rest, where there are several."""
+        meters = {name: self._meter() for name in find_classes(self.config.data)}
+        return ClassMeter(meters) if meters else None
+
+    def _over_processes(self, meter: M, whole: M) -> M:
+        """The cases of all processes, in a new meter of the same kind."""
+        for rows in self.world.gather(meter.rows):
+            whole.add_rows(rows)
+        return whole
 
     def _stopping_between(self, batches: Iterable[T]) -> Iterator[T]:
         """The batches, with a look between two whether a lone process is asked to stop."""

@@ -37,6 +37,7 @@ class DataConfig(_Section):
     lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
     classes: Literal["all"] | list[str] | dict[str, int] | None
     edge_width: Count
+    lung: Literal["given", "derived", "none"]
     allow_patient_overlap: bool
     num_workers: Annotated[int, Field(ge=0)]
     cache_mib: Annotated[int, Field(ge=0)]
@@ -110,10 +111,11 @@ class OptimizerConfig(_Section):
 
 
 class SchedulerConfig(_Section):
-    """ReduceLROnPlateau on the validation loss."""
+    """ReduceLROnPlateau on the validation loss, or a factor at set epochs."""
 
     factor: Annotated[float, Field(gt=0, lt=1)]
     patience: Annotated[int, Field(ge=0)]
+    milestones: list[Annotated[int, Field(ge=2)]] | None
 
 
 class EarlyStoppingConfig(_Section):
@@ -139,6 +141,8 @@ class TrainingConfig(_Section):
     deterministic: bool
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
     gradient_clip: Positive | None
+    gradient_clip_by: Literal["norm", "value"]
+    scales: Annotated[list[Annotated[float, Field(gt=0, le=4)]], Field(min_length=1)]
 
 
 class EvaluationConfig(_Section):

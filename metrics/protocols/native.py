@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.case import ScoredCase
 from metrics.lesions import LesionCounts, lesion_f1, pool_lesion_counts
@@ -25,16 +26,17 @@ class NativeMeter(CurveMeter):
         """As Meter.summary, and what is known of distances, lesions and volumes.
 
         Returns:
-            Besides: e_measure_max, maximum of the mean curve; num_lesions, num_lesions_found,
-            num_pred_lesions, num_pred_lesions_false, summed over the cases, and lesion_f1_pooled
-            from them; volume_error_patient, mean over the patients of the size of the error of
-            their slices' summed volume, without patients that have no lesion; distance_unit ("mm"
-            or "px") and surface_tolerance.
+            Besides: e_measure_max and f_measure_max, maxima of the mean curves; num_lesions,
+            num_lesions_found, num_pred_lesions, num_pred_lesions_false, summed over the cases, and
+            lesion_f1_pooled from them; volume_error_patient, mean over the patients of the size of
+            the error of their slices' summed volume, without patients that have no lesion;
+            distance_unit ("mm" or "px") and surface_tolerance.
         """
         summary = super().summary()
+        curves = self.case_curves()
         lesions = pool_lesion_counts(_lesion_counts(row) for row in self._rows)
         return summary | {
-            "e_measure_max": float(self.case_curves()["e_measure"].mean(axis=0).max()),
+            **{f"{key}_max": _maximum(curves[key]) for key in ("e_measure", "f_measure")},
             **lesions._asdict(),
             "lesion_f1_pooled": lesion_f1(lesions, empty_target=self.rules.empty_target),
             "volume_error_patient": self._volume_error_patient(),
@@ -57,6 +59,12 @@ class NativeMeter(CurveMeter):
 
     def _score(self, case: ScoredCase) -> dict[str, Any]:
         return case.lesions._asdict() | super()._score(case)
+
+
+def _maximum(curves: NDArray[np.float64]) -> float:
+    """Of the mean curve, without cases that have NaN; NaN where none is left."""
+    kept = curves[~np.isnan(curves).any(axis=1)]
+    return float(kept.mean(axis=0).max()) if len(kept) else float("nan")
 
 
 def _lesion_counts(row: dict[str, Any]) -> LesionCounts:
@@ -82,6 +90,9 @@ NATIVE = Protocol(
         "false alarm have the slice's diagonal as distance.",
         "Lesion F1: a lesion (8-connected, within the slice) is found if one of its pixels is "
         "predicted; F_w: weighted F-measure (Margolin et al., CVPR 2014).",
+        "F mean, F max: F-measure (beta^2 = 0.3, Achanta et al., CVPR 2009) at 256 thresholds, its "
+        "mean, and the maximum of the slices' mean curve. Standard deviation: of the slices "
+        "(n - 1).",
     ),
     at_network_size=False,
     tables=_tables,

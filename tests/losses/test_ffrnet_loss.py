@@ -184,3 +184,25 @@ def test_wrong_arguments_are_named(arguments: dict, message: str) -> None:
 def test_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="differ"):
         structure_consistency_loss(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 5))
+
+
+def test_the_structure_terms_gradient_is_the_finite_difference_of_its_value() -> None:
+    """Pixel by pixel, each slice's from its own value alone."""
+    target, logits = blobs(3), logits_of(blobs(4), 0.7).detach()
+    logits += torch.rand(logits.shape, dtype=torch.float64) / 4  # none is certain, none alike
+    logits.requires_grad_()
+    structure_consistency_loss(logits, target).backward()
+    step, found = 1e-6, torch.zeros_like(logits)
+    for place in range(logits.numel()):
+        moved = torch.zeros(logits.numel(), dtype=torch.float64)
+        moved[place] = step
+        ends = [
+            structure_consistency_loss(logits.detach() + sign * moved.view_as(logits), target)
+            for sign in (1, -1)
+        ]
+        found.view(-1)[place] = (ends[0] - ends[1]) / (2 * step)
+    torch.testing.assert_close(logits.grad, found, rtol=1e-6, atol=1e-9)
+    assert logits.grad.abs().max() > 1e-4  # of means over 108 px of two slices
+    alone = logits.detach()[:1].clone().requires_grad_()
+    structure_consistency_loss(alone, target[:1]).backward()
+    torch.testing.assert_close(logits.grad[:1], alone.grad / 2)

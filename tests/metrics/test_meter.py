@@ -11,7 +11,8 @@ from metrics import Meter, e_measure_mean, mae, s_measure
 ROW_KEYS = ["name", "patient", "dice", "sensitivity", "precision", "mae", "e_measure_mean"]
 ROW_KEYS += ["s_measure", "lesion_px", "pred_px", "hit_px", "num_px"]
 METRIC_KEYS = ["dice", "sensitivity", "precision", "mae", "e_measure_mean", "s_measure"]
-SUMMARY_KEYS = ["n", "n_patients", *METRIC_KEYS, *(f"{key}_nonempty" for key in METRIC_KEYS)]
+SUMMARY_KEYS = ["n", "n_patients", *METRIC_KEYS]
+SUMMARY_KEYS += [f"{key}_{part}" for part in ("std", "nonempty") for key in METRIC_KEYS]
 SUMMARY_KEYS += ["dice_pooled", "sensitivity_pooled"]
 SUMMARY_KEYS += ["precision_pooled", "num_empty_target", "num_false_alarm", "num_missed"]
 SUMMARY_KEYS += ["empty_target", "threshold"]
@@ -81,6 +82,14 @@ def test_soft_metrics_are_means_of_the_rows() -> None:
     meter = filled_meter("nan")
     for key in ("mae", "e_measure_mean", "s_measure"):
         assert meter.summary()[key] == pytest.approx(np.mean([row[key] for row in meter.rows]))
+
+
+def test_standard_deviations_are_of_the_cases_that_are_averaged() -> None:
+    values = [0.5, 0, 0, 2 / 3]  # without the healthy slice
+    assert filled_meter("nan").summary()["dice_std"] == pytest.approx(np.std(values, ddof=1))
+    one = Meter(empty_target="one")
+    one.update(*[make_map(1).astype(float), make_map(1)], "a", "p")
+    assert math.isnan(one.summary()["dice_std"])
 
 
 @pytest.mark.parametrize("policy", ["one", "zero", "nan"])

@@ -150,6 +150,13 @@ def test_overlap(case: tuple[np.ndarray, np.ndarray], name: str) -> None:
         assert getattr(curves, name) == approx(results[name]["dynamic"][::-1])
 
 
+def test_f_measure(case: tuple[np.ndarray, np.ndarray]) -> None:
+    handler = py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=False, beta=0.3)
+    theirs = their_results(py_sod_metrics.FmeasureV2({"f": handler}), case)
+    curves = overlap_curves(threshold_counts(*case), empty_target="zero")
+    assert curves.f_measure == approx(theirs["f"]["dynamic"][::-1])
+
+
 @pytest.mark.parametrize("kind", ["random", "tall", "two lesions", "blob", "empty", "full"])
 def test_a_stretched_map_scores_as_theirs_with_normalize(kind: str) -> None:
     prob, target = make_case(kind, np.float64)

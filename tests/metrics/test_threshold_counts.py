@@ -148,7 +148,19 @@ def test_the_two_conventions_differ_on_a_healthy_case_with_a_blank_map() -> None
     house, toolbox = overlap_curves(counts, empty_target="one"), inf_net_curves(counts)
     assert house.dice.mean() == house.sensitivity.mean() == house.precision.mean() == 255 / 256
     assert house.specificity.mean() == 255 / 256  # threshold 0 marks everything
-    assert [curve.mean() for curve in toolbox] == [0, 0, 0, 0]
+    assert [curve.mean() for curve in toolbox] == [0] * 5
+
+
+def test_the_f_measure_weighs_precision_more() -> None:
+    """Of 2 px of lesion one is hit by 4 predicted ones: P = 1/4, R = 1/2."""
+    prob, target = np.zeros((3, 4)), np.zeros((3, 4), dtype=bool)
+    target[0, :2] = True
+    prob[0, 1:4] = prob[1, 0] = 0.5
+    curves = overlap_curves(threshold_counts(prob, target), empty_target="one")
+    wanted = 1.3 * 0.25 * 0.5 / (0.3 * 0.25 + 0.5)
+    assert curves.f_measure[100] == pytest.approx(wanted)
+    assert curves.f_measure[200] == 0
+    assert wanted < curves.dice[100] == pytest.approx(1 / 3)
 
 
 def test_policy_nan_is_nan_only_where_nothing_is_marked() -> None:

@@ -65,25 +65,28 @@ def test_two_processes_with_half_the_batch_reproduce_one(
         assert values == pytest.approx(expected[tag], rel=tolerance, abs=tolerance), tag
 
 
-def step_of_share(rank: int) -> list[torch.Tensor]:
+def step_of_share(rank: int, sizes: list[tuple[int, int]]) -> list[torch.Tensor]:
     """The weights after one step of plain descent on this process's share, in parts."""
     batch = split_batch(disc_batch(count=5), 2)[rank]  # 2 and 3 slices
-    return step_on(batch, World(rank, 2, rank), num_parts=2)
+    return step_on(batch, World(rank, 2, rank), num_parts=2, sizes=sizes)
 
 
-def step_on(batch: Batch, world: World, num_parts: int) -> list[torch.Tensor]:
+def step_on(batch: Batch, world: World, **options: Any) -> list[torch.Tensor]:
     torch.manual_seed(0)
     network = SmallNetwork(dropout=0)
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
-    step = make_step(network, optimizer=optimizer, world=world, num_parts=num_parts)
+    step = make_step(network, optimizer=optimizer, world=world, **options)
     step.train()
     step(batch)
     return [parameter.detach() for parameter in network.parameters()]
 
 
-def test_two_processes_that_accumulate_make_the_step_of_one(process_pair: ProcessPair) -> None:
-    expected = step_on(disc_batch(count=5), World(), num_parts=1)
-    for weights in process_pair.run(step_of_share):
+@pytest.mark.parametrize("sizes", [[], [(24, 24), (32, 32), (40, 40)]])
+def test_two_processes_that_accumulate_make_the_step_of_one(
+    process_pair: ProcessPair, sizes: list[tuple[int, int]]
+) -> None:
+    expected = step_on(disc_batch(count=5), World(), num_parts=1, sizes=sizes)
+    for weights in process_pair.run(step_of_share, sizes):
         for own, whole in zip(weights, expected, strict=True):
             torch.testing.assert_close(own, whole, rtol=1e-4, atol=1e-6)
 

@@ -50,7 +50,8 @@ def build_trainer(
     if prepare is not None:
         prepare(network)
     loss = build_loss(config, network, world)
-    data = build_training_data(config, runtime, world)
+    needs_lung = "lung" in loss.required_heads
+    data = build_training_data(config, runtime, world, needs_lung=needs_lung)
     state = build_training_state(config, network, loss, runtime, world)
     if world.from_main(lambda: open_run_folder(folder, resume, world.job)):
         content = world.from_main(lambda: load_latest_checkpoint(folder.last))
