@@ -97,9 +97,8 @@ def compare(run_a: Path, run_b: Path, unit: str, out: Path | None) -> None:
 def score_checkpoint(arguments: argparse.Namespace) -> None:
     """Score a network on a split."""
     protocol = PROTOCOLS[arguments.protocol]
-    run = open_run(
-        arguments.checkpoint, arguments.checkpoint.resolve().parent.parent.name, arguments.overrides
-    )
+    name = arguments.checkpoint.resolve().parent.parent.name
+    run = open_run(arguments.checkpoint, name, arguments.overrides, takes_guide=True)
     config = run.config
     split = open_split(config.data, arguments.split)
     if split.name != arguments.split:

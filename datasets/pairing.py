@@ -22,7 +22,7 @@ LUNG_FOLDERS = {"given": "lung", "derived": "lung_derived", "none": None}
 
 
 class SliceFiles(NamedTuple):
-    """The files of one slice; edge and lung are None where the folder has none.
+    """The files of one slice; edge and lung are None where the folder has none, guide unless asked.
 
     The mask is a class map where classes are told apart. Spacing is height and width of a px in mm,
     None where no manifest says.
@@ -35,6 +35,7 @@ class SliceFiles(NamedTuple):
     edge: Path | None
     lung: Path | None
     spacing: tuple[float, float] | None = None
+    guide: Path | None = None
 
 
 def find_slices(

@@ -13,6 +13,7 @@ from datasets.batches import SliceKey
 from datasets.cache_file import SliceCache
 from datasets.classes import to_channels
 from datasets.edges import edge_of_mask
+from datasets.image_io import read_gray
 from datasets.inspection import MaskEncoding
 from datasets.pairing import SliceFiles
 from datasets.stored import StoredSlice, read_slice
@@ -99,14 +100,20 @@ class SliceDataset(Dataset[dict[str, Any]]):
         return np.isin(stored.mask, self.encoding.lesion_values).astype(np.uint8)
 
     def _load(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (1, H, W) float32 and masks (3, H, W) uint8: classes, lung, edge."""
+        """Image (1, H, W) float32, with a guide (2, H, W); masks (3, H, W) uint8.
+
+        The masks are classes, lung, edge.
+        """
         stored = self._read(index)
         label = self._label(stored)
         absent = np.zeros_like(label)
         lung = absent if stored.lung is None else stored.lung > 0
         edge = absent if stored.edge is None else stored.edge > 0
         masks = torch.from_numpy(np.stack([label, lung, edge]))
-        return torch.from_numpy(stored.image.astype(np.float32))[None], masks
+        channels = [stored.image.astype(np.float32)]
+        if guide := self.slices[index].guide:
+            channels.append(read_gray(guide).astype(np.float32) / 255)
+        return torch.from_numpy(np.stack(channels)), masks
 
     def _read(self, index: int) -> StoredSlice:
         stored = self.cache.read(index) if self.cache else None

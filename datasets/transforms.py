@@ -76,24 +76,27 @@ class SliceTransform:
         """Transform one slice.
 
         Args:
-            image: (1, H, W) float32 grey levels.
+            image: (1, H, W) float32 grey levels; (2, H, W) with a guide in [0, 1], which only
+                moves with the slice.
             masks: (M, H, W) uint8, masks that move with the image.
 
         Returns:
-            The z-scored image (1, h, w) and the masks (M, h, w).
+            The z-scored image (1, h, w), with the guide (2, h, w); the masks (M, h, w).
         """
         return self.finish(*self.resize(image, masks))
 
     def resize(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The first step: grey levels from 0 (1, h, w) and masks (M, h, w) at the new size."""
         # What an affine change leaves open is filled with 0: the darkest level, air.
-        return _apply(self._resize, image - image.min(), masks)
+        levels, guide = image[:1], image[1:]
+        return _apply(self._resize, torch.cat([levels - levels.min(), guide]), masks)
 
     def finish(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The second step, of what `resize` gave: random changes and the z-score."""
         if self._move:
             image, masks = _apply(self._move, image, masks)
-        return self._change_intensity(z_score(image)), masks
+        levels, guide = image[:1], image[1:]
+        return torch.cat([self._change_intensity(z_score(levels)), guide]), masks
 
     def _change_intensity(self, image: Tensor) -> Tensor:
         """Contrast, brightness, noise; after the z-score, which would undo the first two."""

@@ -1,8 +1,12 @@
 """train.py with training.procedure guided: two stages by one command, kept and resumed."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -97,3 +101,57 @@ def test_wrong_guides_are_refused_in_a_line(
     itself = sets("training.procedure=guided", f"guide.checkpoint={run_folder(tmp_path)}/best.pt")
     twice = run_script("train.py", *settings, *itself, *sets("training.seed=3"))
     assert (twice.code, "is guided itself" in twice.err) == (2, True)
+
+
+@pytest.fixture
+def maps(data_root: Path, tmp_path: Path) -> Path:
+    """The masks themselves as the maps of the training and of the other slices."""
+    for split in ("train", "val", "test"):
+        shutil.copytree(data_root / split / "mask", tmp_path / "maps" / split)
+    return tmp_path / "maps"
+
+
+def test_a_folder_of_maps_guides_and_is_learnt_from(
+    run_script: Callable, settings: list[str], tmp_path: Path, maps: Path, data_root: Path
+) -> None:
+    pairs = [f"data.guide={maps}", "training.epochs=8", "data.augmentation.horizontal_flip=0.5"]
+    assert run_script("train.py", *settings, *sets(*pairs)).code == 0
+    best = run_folder(tmp_path) / "best.pt"
+    assert weights(best)["encoder.0.0.weight"].shape[1] == 2
+    assert run_script("test.py", "--checkpoint", best).code == 0
+    guided = json.loads((best.parent / "metrics.json").read_text())["dice_nonempty"]
+    for path in (maps / "test").iterdir():
+        cv2.imwrite(str(path), np.zeros((64, 64), np.uint8))
+    assert run_script("test.py", "--checkpoint", best).code == 0
+    blank = json.loads((best.parent / "metrics.json").read_text())["dice_nonempty"]
+    assert guided > blank  # the map is what was learnt from
+    out = ["--input", data_root / "test" / "image", "--out", tmp_path / "predicted"]
+    refused = run_script("predict.py", "--checkpoint", best, *out)
+    assert (refused.code, "data.guide" in refused.err) == (2, True)
+    without = run_script("test.py", "--checkpoint", best, "--set", "data.guide=null")
+    assert (without.code, "was trained with a guide" in without.err) == (2, True)
+
+
+def test_maps_that_do_not_fit_are_refused_in_a_line(
+    run_script: Callable, settings: list[str], maps: Path
+) -> None:
+    train = ["train.py", *settings, "--set", f"data.guide={maps}"]
+
+    def refusal(*arguments: str) -> str:
+        ended = run_script(*train, *arguments)
+        assert ended.code == 2
+        (line,) = ended.err.strip().splitlines()
+        return line
+
+    both = refusal(*sets(*GUIDED))
+    assert "makes the maps itself" in both
+    path = sorted((maps / "train").iterdir())[1]
+    cv2.imwrite(str(path), np.zeros((32, 64), np.uint8))
+    assert f"{path}: 32 x 64 px" in refusal()
+    path.unlink()
+    assert f"no map for 1 of 8 slices of train ({path.stem})" in refusal()
+    for other in list((maps / "train").iterdir()):
+        other.rename(other.with_name(f"other_{other.name}"))
+    assert "these are maps of other slices" in refusal()
+    shutil.rmtree(maps)
+    assert "no such folder" in refusal()

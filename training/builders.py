@@ -40,6 +40,10 @@ def build_network(config: Config) -> nn.Module:
         UserError: The size does not fit, and the size to use is named; or model.args.num_classes
             contradicts data.classes.
     """
+    if config.training.procedure == "guided" and config.data.guide is not None:
+        raise UserError(
+            "data.guide: training.procedure guided makes the maps itself; set one of the two"
+        )
     network = create_model(config.model.name, **_network_args(config))
     if config.training.procedure == "guided":
         network = GuidedNetwork(create_model(config.guide.name, **config.guide.args), network)
@@ -66,7 +70,7 @@ def _network_args(config: Config) -> dict[str, Any]:
         )
     if num_classes > 1:
         args = {**args, "num_classes": num_classes}
-    if config.training.procedure == "guided":
+    if config.training.procedure == "guided" or config.data.guide is not None:
         args = {**args, "in_channels": args.get("in_channels", 1) + 1}
     return args
 
@@ -176,7 +180,10 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
 
 def _noise(config: Config) -> Batch:
     """A slice of noise as the network takes it."""
-    return noise_batch(1, *config.data.image_size, num_classes=count_channels(config.data))
+    batch = noise_batch(1, *config.data.image_size, num_classes=count_channels(config.data))
+    if config.data.guide is not None:
+        batch["image"] = batch["image"].repeat(1, 2, 1, 1)
+    return batch
 
 
 def _create_scheduler(

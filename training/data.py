@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 from datasets.batches import OrderedBatches, SeededBatches, SliceKey, create_loader
 from datasets.cache import open_cache
 from datasets.cache_file import SliceCache
+from datasets.guides import with_guides
 from datasets.inspection import SplitInspection, inspect_slices
 from datasets.pairing import LUNG_FOLDERS, SliceFiles, check_patients, find_slices, resolve_split
 from datasets.slices import OnDevice, SliceDataset
@@ -78,6 +79,8 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
     name = resolve_split(root, name)
     classes = find_classes(config)
     slices = find_slices(root, name, config.lung, of_classes=bool(classes))
+    if config.guide is not None:
+        slices = with_guides(slices, Path(config.guide), name)
     report = print if world.is_main else _say_nothing
     kind = f"classes-{name}" if classes else name  # beside the cache of a run without classes
     with world.first_on_machine():

@@ -48,7 +48,12 @@ class TrainedRun(NamedTuple):
 
 
 def open_run(
-    path: Path, name: str, overrides: Sequence[str] = (), data: DataConfig | None = None
+    path: Path,
+    name: str,
+    overrides: Sequence[str] = (),
+    data: DataConfig | None = None,
+    *,
+    takes_guide: bool = False,
 ) -> TrainedRun:
     """A checkpoint as a network that is ready to predict.
 
@@ -57,7 +62,8 @@ def open_run(
         name: Of the run.
         overrides: 'a.b=value' pairs of --set.
         data: Settings of the data set to predict; None takes the checkpoint's own. The size of
-            the network's input, the width of edges and the classes are always its own.
+            the network's input, the width of edges, the classes and the guide are always its own.
+        takes_guide: Whether the network gets the maps of data.guide along with the slices.
 
     Raises:
         UserError: As load_checkpoint and override_config.
@@ -69,6 +75,7 @@ def open_run(
         raise UserError("--set data.classes: the checkpoint decides it; train again to change it")
     if data is not None:
         config = _with_data(config, data)
+    _check_guide(path, trained.data.guide, config.data.guide, takes_guide)
     runtime = build_runtime(config)
     network = build_network(config)
     load_weights(network, checkpoint["model"], path)
@@ -82,6 +89,18 @@ def open_run(
         checkpoint["epoch"],
         DataProperties.from_plain(checkpoint),
     )
+
+
+def _check_guide(path: Path, trained: str | None, given: str | None, takes_guide: bool) -> None:
+    """Refuse to leave out a guide that the network was trained with, or to add one."""
+    if (trained is None) != (given is None):
+        has = "no guide" if trained is None else "a guide"
+        raise UserError(f"--set data.guide: {path} was trained with {has}; the checkpoint decides")
+    if given is not None and not takes_guide:
+        raise UserError(
+            f"{path}: was trained with a map beside every slice (data.guide), which is not given "
+            "here; test.py scores it, training.procedure guided makes the maps itself"
+        )
 
 
 def name_runs(paths: Sequence[Path]) -> list[str]:
@@ -106,5 +125,6 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
 
 def _with_data(config: Config, data: DataConfig) -> Config:
     """The configuration for another data set."""
-    own = {key: getattr(config.data, key) for key in ("image_size", "edge_width", "classes")}
+    keys = ("image_size", "edge_width", "classes", "guide")
+    own = {key: getattr(config.data, key) for key in keys}
     return config.model_copy(update={"data": data.model_copy(update=own)})

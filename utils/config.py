@@ -36,6 +36,7 @@ class DataConfig(_Section):
     image_size: list[Annotated[int, Field(ge=32)]]
     lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
     classes: Literal["all"] | list[str] | dict[str, int] | None
+    guide: Name | None
     edge_width: Count
     lung: Literal["given", "derived", "none"]
     allow_patient_overlap: bool

@@ -69,7 +69,7 @@ class Batch(_Classes):
     """What every dataset yields, collated.
 
     Attributes:
-        image: (B, 1, H, W) float32, z-scored per slice.
+        image: (B, 1, H, W) float32, z-scored per slice; (B, 2, H, W) with a guide in [0, 1].
         mask: (B, 1, H, W) float32, 0 or 1.
         label: (B, H, W) int64, 0 background, else classes in the order of the network's channels;
             only where classes are told apart. The mask is then any of them.

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.report import CaseViews, Chart, Column, Report, write_report
 from evaluation.cells import Cell, Table
+from evaluation.report import CaseViews, Chart, Column, Report, write_report
 from metrics import METRICS
 
 HOSTILE = "<b>\"x\"</b></script><img src=x onerror=alert('1')> 100 %s {{ 7 * 7 }} & \u2028"
