@@ -32,6 +32,7 @@ class Comparison:
         num_units: Patients, or cases again.
         bootstrap: Seed, number of resamples, level.
         metrics: By key, fractions or distances.
+        derived_lungs: A, B or both: trained with lung masks of the built-in segmentation.
     """
 
     run_a: str
@@ -42,6 +43,7 @@ class Comparison:
     num_units: int
     bootstrap: Bootstrap
     metrics: dict[str, PairedComparison]
+    derived_lungs: tuple[str, ...] = ()
 
 
 def compare_runs(
@@ -88,6 +90,7 @@ def compare_runs(
         num_units=len(np.unique(labels)),
         bootstrap=bootstrap,
         metrics=metrics,
+        derived_lungs=tuple(name for name, run in (("A", a), ("B", b)) if run.derived_lungs),
     )
 
 
@@ -158,6 +161,10 @@ def _notes(comparison: Comparison) -> list[str]:
         f"p two-sided, uncorrected for the number of metrics ({len(comparison.metrics)}); the "
         f"smallest permutation p that {units} can give is {smallest:.3g}",
     ]
+    if derived := comparison.derived_lungs:
+        notes.append(
+            f"{' and '.join(derived)}: trained with lung masks derived by the built-in segmentation"
+        )
     if comparison.num_units < _FEW_UNITS:
         notes.append(f"with as few as {units} the intervals are too narrow")
     return notes

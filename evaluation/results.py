@@ -21,6 +21,7 @@ _COUNTS = ("n", "n_patients", "num_empty_target", "num_false_alarm", "num_missed
 # Beside the mean over all slices, for Dice alone.
 _VARIANTS = {"dice_nonempty": "Dice, slices with lesion ↑", "dice_pooled": "Dice, pooled ↑"}
 _ENDS = ("low", "high")  # of the interval
+_LUNG_USES = ("training", "scoring")
 _POSTER_KEYS = ("iou", "dice", "mae", "f_measure_max", "f_measure_mean")
 
 
@@ -94,7 +95,7 @@ def read_row(run: Path) -> dict[str, Any]:
         **{f"{key}_std": scores[f"{key}_std"] for key in METRICS if f"{key}_std" in scores},
         "lung_dice": scores.get("lung", {}).get("dice"),
         "lung_dice_std": scores.get("lung", {}).get("dice_std"),
-        "lung_masks": scores.get("lung_masks", {}).get("training"),
+        **{f"lung_masks_{use}": scores.get("lung_masks", {}).get(use) for use in _LUNG_USES},
         "empty_target": scores["empty_target"],
         "threshold": scores["threshold"],
         "num_parameters": info["num_parameters"],
@@ -160,8 +161,9 @@ def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
             f"95 % interval by {row['interval_unit']}."
         )
         notes += [note] * (note not in notes)
-        if row.get("lung_masks") == "derived":
-            note = f"`{row['run']}`: trained with lung masks derived by the built-in segmentation."
+        if derived := [use for use in _LUNG_USES if row.get(f"lung_masks_{use}") == "derived"]:
+            uses = " and ".join(derived)
+            note = f"`{row['run']}`: lung masks of {uses} derived by the built-in segmentation."
             notes += [note] * (note not in notes)
     seeds = sorted({int(row["seed"]) for row in rows})
     return [*notes, f"In %. Seeds: {', '.join(map(str, seeds))}; one run a row."]

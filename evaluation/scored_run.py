@@ -24,12 +24,14 @@ class ScoredRun(NamedTuple):
         conventions: Protocol, threshold and what else the figures were taken by.
         keys: Metrics that are columns of the cases and means of the run, in the means' order.
         cases: (name, patient) of a case gives its metrics, NaN where one is not defined.
+        derived_lungs: Whether it was trained with lung masks of the built-in segmentation.
     """
 
     folder: Path
     conventions: dict[str, Any]
     keys: list[str]
     cases: dict[Case, dict[str, float]]
+    derived_lungs: bool = False
 
     @property
     def table(self) -> Path:
@@ -60,7 +62,8 @@ def read_scored_run(path: Path) -> ScoredRun:
         )
     conventions = {key: summary[key] for key in _CONVENTIONS if key in summary}
     conventions["scored_at"] = summary.get("scored_at", summary.get("image_size"))
-    return ScoredRun(folder, conventions, keys, cases)
+    derived = (summary.get("lung_masks") or {}).get("training") == "derived"
+    return ScoredRun(folder, conventions, keys, cases, derived)
 
 
 def _read_summary(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from evaluation.comparison import compare_runs, format_comparison
 from evaluation.results import format_deviations, format_table, read_row
 from losses.coeranet import CoERANetLoss, hybrid_loss
 from models import create_model
@@ -132,7 +133,9 @@ def test_derived_lungs_are_said_in_every_table(
     assert summary["lung_masks"] == {"training": "derived", "scoring": "derived"}
     row = read_row(best.parent)
     for table in (format_table([row]), format_deviations([row])):
-        assert "trained with lung masks derived by the built-in segmentation" in table
+        assert "training and scoring derived by the built-in segmentation" in table
+    compared = format_comparison(compare_runs(best.parent, best.parent))
+    assert "A and B: trained with lung masks derived" in compared
     lung = summary["lung"]
     assert f"{100 * lung['dice']:.2f} ± {100 * lung['dice_std']:.2f} |" in format_deviations([row])
 

@@ -81,9 +81,12 @@ class TrainingStep:
         batch = self.runtime.move(batch)
         own = tuple(batch["image"].shape[-2:])
         sizes = self.sizes or (own,)
-        results = [self._at_size(resize_batch(batch, size)) for size in sizes]
         nearest = min(range(len(sizes)), key=lambda i: abs(sizes[i][0] - own[0]))
-        return results[nearest]
+        for index, size in enumerate(sizes):
+            made = self._at_size(resize_batch(batch, size))
+            if index == nearest:
+                result = made
+        return result
 
     def _at_size(self, batch: Batch) -> StepResult:
         """One optimizer step."""
