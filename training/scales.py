@@ -16,8 +16,9 @@ Size = tuple[int, int]
 def scaled_sizes(size: Size, scales: Sequence[float], network: SegmentationNetwork) -> list[Size]:
     """The sizes (H, W) in px that a network is trained at, in the order of the scales.
 
-    Sides are rounded to the nearest multiple of the network's stride, as Inf-Net's released script
-    does: 352 px at 0.75, 1 and 1.25 give 256, 352 and 448 px.
+    Sides are rounded to the nearest multiple of the network's stride. Inf-Net takes any size here,
+    so that 352 px at 0.75, 1 and 1.25 are 264, 352 and 440 px; its released script rounds to
+    multiples of 32 px: 256, 352 and 448 px.
 
     Args:
         size: Of the slices, which the network takes.

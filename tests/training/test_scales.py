@@ -26,12 +26,14 @@ def weights_after(sizes: list[tuple[int, int]], **options: object) -> list[torch
     return list(step.state.model.parameters())
 
 
-def test_inf_nets_scales_give_the_sizes_of_its_script() -> None:
+def test_sides_are_scaled_to_multiples_of_the_networks_stride() -> None:
     with torch.device("meta"):
         network = create_model("infnet")
     sizes = scaled_sizes((352, 352), [0.75, 1.0, 1.25], network)
-    assert sizes == [(256, 256), (352, 352), (448, 448)]
-    assert scaled_sizes((100, 200), [0.75], create_model("unet", width=4)) == [(80, 144)]
+    assert sizes == [(264, 264), (352, 352), (440, 440)]
+    as_released = scaled_sizes((352, 352), [0.727, 1.0, 1.273], network)
+    assert as_released == [(256, 256), (352, 352), (448, 448)]
+    assert scaled_sizes((100, 200), [0.75], create_model("resunet", width=4)) == [(80, 144)]
 
 
 def test_a_scale_below_the_networks_least_size_is_refused() -> None:
@@ -55,6 +57,8 @@ def test_every_map_is_resized_and_targets_stay_0_or_1(size: tuple[int, int]) -> 
     for key in ("mask", "edge", "lung"):
         assert set(found[key].unique().tolist()) <= {0.0, 1.0}
     assert set(found["label"].unique().tolist()) == {0, 1, 2}
+    own = resize_batch(batch | {"label": 2 * batch["mask"][:, 0].long()}, size)
+    assert torch.equal(own["label"][:, None] > 0, own["mask"] > 0)
     share = size[0] * size[1] / 32**2
     assert found["mask"].sum() == pytest.approx(share * batch["mask"].sum().item(), rel=0.1)
     for key in ("has_lung", "is_padding", "name", "patient"):
