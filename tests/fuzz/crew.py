@@ -1,5 +1,6 @@
 """The processes of a campaign: they get batches, and are started anew after an input's kill."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,7 @@ from tests.fuzz.trial import FAILED, Verdict
 from tests.fuzz.worker import Begun, Broken, Done, Limits, Tried, trace_of, work
 
 _LOOK_S = 1.0
+_PATIENCE_S = 5.0
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -74,8 +76,8 @@ class Member:
         return None
 
     def abort_if_silent(self) -> None:
-        """End a process that has not been heard of for too long; it writes where it was."""
-        if self.batch and time.monotonic() - self._heard > self._limits.silent_s:
+        """End a process whose input takes too long on the clock; it writes where it was."""
+        if self._index is not None and time.monotonic() - self._heard > self._limits.silent_s:
             self._heard = time.monotonic()
             os.kill(self._process.pid, signal.SIGABRT)
 
@@ -96,7 +98,9 @@ class Member:
 
     def end(self) -> None:
         """Let it go."""
-        self.pipe.close()
+        with contextlib.suppress(OSError):
+            self.pipe.send(None)
+        self._process.join(_PATIENCE_S)
         self._process.terminate()
         self._process.join()
 

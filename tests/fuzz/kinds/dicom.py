@@ -1,7 +1,9 @@
 """DICOM series: elements replaced, dropped, doubled, of other types and lengths; then bytes."""
 
+import gc
 import struct
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -192,16 +194,24 @@ def read_series(folder: Path) -> None:
 def _disk() -> dict[str, bytes]:
     """A DICOMDIR and what it names."""
     with tempfile.TemporaryDirectory() as folder:
-        files = FileSet()
-        for path in write_series(Path(folder) / "in", np.zeros((2, 8, 8)), orientation=AXIAL):
-            files.add(path)
-        files.write(Path(folder) / "disk")
+        _write_disk(Path(folder))
         root = Path(folder) / "disk"
         return {
             path.relative_to(root).as_posix(): path.read_bytes()
             for path in sorted(root.rglob("*"))
             if path.is_file()
         }
+
+
+def _write_disk(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a FileSet leaves its own folder behind
+        files = FileSet()
+        for path in write_series(folder / "in", np.zeros((2, 8, 8)), orientation=AXIAL):
+            files.add(path)
+        files.write(folder / "disk")
+        del files
+        gc.collect()
 
 
 _DISK = _disk()
