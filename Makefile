@@ -15,7 +15,7 @@ help:
 	@echo "make benchmark        speed and memory of training, loading and evaluation on this machine"
 	@echo "make zoo              the table of all networks, measured on this machine, into resources/results/ and README.md"
 	@echo "make faults           kill, cut, fill and spoil training runs on purpose; look for leaks"
-	@echo "make fuzz             ten minutes of spoilt scans, images, tables, settings and checkpoints for every reader"
+	@echo "make fuzz             ten minutes or more of spoilt scans, images, tables, settings and checkpoints for every reader"
 	@echo "make tensorboard      watch the runs in checkpoint/"
 	@echo "make clean            remove the environment, data/synthetic and $(RUN)"
 
@@ -74,7 +74,7 @@ faults: install-dev
 	$(BIN)/python -m tests.faults.long_run
 
 fuzz: install-dev
-	$(BIN)/python -m tests.fuzz.campaign
+	$(BIN)/python -m tests.fuzz.campaign --minutes 10 --inputs 20000
 
 tensorboard: install
 	$(BIN)/tensorboard --logdir checkpoint

@@ -130,6 +130,9 @@ def main() -> int:
     """Command line; 1 where an input failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="on the clock (default 10)")
+    parser.add_argument(
+        "--inputs", type=int, default=0, help="go on until so many were tried (default 0)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all inputs (default 0)")
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND",
                         help=", ".join(KINDS))  # fmt: skip
@@ -144,7 +147,10 @@ def main() -> int:
         arguments.only,
         arguments.seed,
         out,
-        has_time=lambda _: time.monotonic() - start < 60 * arguments.minutes,
+        has_time=lambda found: (
+            time.monotonic() - start < 60 * arguments.minutes
+            or sum(tally.inputs for tally in found.values()) < arguments.inputs
+        ),
         num_processes=arguments.processes,
         only=arguments.index,
     )

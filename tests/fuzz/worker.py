@@ -88,6 +88,8 @@ def work(
         while (batch := pipe.recv()) is not None:
             each_input(batch, seed, use)
             pipe.send(Done())
+    except EOFError:  # the campaign was ended
+        return
     except Exception:
         pipe.send(Broken(traceback.format_exc(limit=-8)))
 
