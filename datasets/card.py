@@ -134,7 +134,7 @@ class DataProperties(NamedTuple):
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> "DataProperties":
-"""From the entries of to_plain among others; files of earlier versions lack some.
+        """From the entries of to_plain among others; files of earlier versions lack some.
 
         Raises:
             ValueError: An entry makes no sense; or TypeError.
