@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := checkpoint/quickstart/seed2
 
-.PHONY: help install install-dev data train test test-slow test-exhaustive lint format benchmark zoo faults tensorboard clean
+.PHONY: help install install-dev data train test test-slow test-exhaustive lint format benchmark zoo faults fuzz tensorboard clean
 
 help:
 	@echo "make train            environment, synthetic CT, quickstart training, scores"
@@ -15,6 +15,7 @@ help:
 	@echo "make benchmark        speed and memory of training, loading and evaluation on this machine"
 	@echo "make zoo              the table of all networks, measured on this machine, into resources/results/ and README.md"
 	@echo "make faults           kill, cut, fill and spoil training runs on purpose; look for leaks"
+	@echo "make fuzz             ten minutes or more of spoilt scans, images, tables, settings and checkpoints for every reader"
 	@echo "make tensorboard      watch the runs in checkpoint/"
 	@echo "make clean            remove the environment, data/synthetic and $(RUN)"
 
@@ -71,6 +72,9 @@ zoo: install
 faults: install-dev
 	$(BIN)/python -m tests.faults.campaign
 	$(BIN)/python -m tests.faults.long_run
+
+fuzz: install-dev
+	$(BIN)/python -m tests.fuzz.campaign --minutes 10 --inputs 20000
 
 tensorboard: install
 	$(BIN)/tensorboard --logdir checkpoint

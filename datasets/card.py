@@ -4,16 +4,19 @@ What a network must know of them to be used on other data travels with its weigh
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from datasets.intensity import UNITS, IntensityRule
 from utils.errors import UserError
-from utils.files import whole_file
+from utils.files import parse_json, whole_file
 
 CARD_FILE = "dataset.json"
+_PROPERTIES = ("intensity", "bits", "labels")
+_NUM_VALUES = 2**16  # of a class map of 16 bits
+_MOST = 1e9  # of a window's ends: float32 tells the levels between them apart no longer
 
 
 class SourceFacts(NamedTuple):
@@ -68,26 +71,41 @@ def read_card(root: Path) -> DataCard | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return DataCard(
-            tuple(SourceFacts(**source) for source in content["sources"]),
-            _read_rule(content["intensity"]),
-            int(content["bits"]),
-            {int(value): str(name) for value, name in content["labels"].items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        content = parse_json(path.read_text(encoding="utf-8"))
+        properties = DataProperties.from_plain({key: content[key] for key in _PROPERTIES})
+        sources = tuple(SourceFacts(**source) for source in content["sources"])
+        if not all(isinstance(fact, str) for source in sources for fact in source):
+            raise ValueError("facts of a source that are no text")
+        return DataCard(sources, properties.intensity, properties.bits, dict(properties.labels))
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: not a data card ({error}); write it anew with prepare.py"
         ) from error
 
 
-def _read_rule(content: dict[str, Any] | None) -> IntensityRule | None:
+def _read_rule(content: Any) -> IntensityRule | None:
     if content is None:
         return None
-    rule = IntensityRule(content["unit"], float(content["low"]), float(content["high"]))
-    if rule.unit not in UNITS or not rule.low < rule.high:
+    rule = IntensityRule(**content)
+    ends = rule.low, rule.high
+    if rule.unit not in UNITS or not all(isinstance(end, int | float) for end in ends):
+        raise ValueError("an intensity of no known unit, or whose ends are no numbers")
+    if not -_MOST <= rule.low < rule.high <= _MOST:
         raise ValueError(f"intensity {rule.unit} from {rule.low:g} to {rule.high:g}")
-    return rule
+    return IntensityRule(rule.unit, float(rule.low), float(rule.high))
+
+
+def _read_labels(content: Any) -> dict[int, str]:
+    labels = {int(value): name for value, name in dict(content).items()}
+    _check_classes(list(labels.items()))
+    return labels
+
+
+def _check_classes(classes: Sequence[tuple[Any, Any]]) -> None:
+    """Refuse a value that a class map cannot hold, or a name that is none."""
+    for value, name in classes:
+        if not isinstance(value, int) or not 0 < value < _NUM_VALUES or not isinstance(name, str):
+            raise ValueError("classes other than names of values from 1 to 65535")
 
 
 class DataProperties(NamedTuple):
@@ -116,13 +134,18 @@ class DataProperties(NamedTuple):
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> "DataProperties":
-        """From the entries of to_plain among others; files of earlier versions lack some."""
-        rule = content.get("intensity")
-        labels = {int(value): name for value, name in content.get("labels", {}).items()}
-        return cls(
-            *(rule and IntensityRule(**rule), content.get("bits", 8), labels),
-            classes=content.get("classes", {}),
-        )
+        """From the entries of to_plain among others; files of earlier versions lack some.
+
+        Raises:
+            ValueError: An entry makes no sense; or TypeError.
+        """
+        bits = content.get("bits", 8)
+        if not isinstance(bits, int) or bits not in (8, 16):
+            raise ValueError("bits of grey levels that are not 8 or 16")
+        labels = _read_labels(content.get("labels", {}))
+        classes = dict(content.get("classes", {}))
+        _check_classes([(value, name) for name, value in classes.items()])
+        return cls(_read_rule(content.get("intensity")), bits, labels, classes)
 
     def name_classes(self, num_classes: int) -> dict[int, str]:
         """Name of every class beside the background, from 1, of a network with so many."""

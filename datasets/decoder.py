@@ -15,7 +15,7 @@ _STDERR = 2
 # libjpeg, libtiff with its codecs, and OpenCV itself.
 _IS_DECODERS = re.compile(
     r"^(\[ *(WARN|ERROR|INFO|DEBUG)|OpenCV|Corrupt JPEG|Premature end of JPEG|Inconsistent prog"
-    r"|Invalid SOS|Warning: unknown JFIF|Unknown Adobe)|TIFF"
+    r"|Invalid SOS|Warning: unknown JFIF|Unknown Adobe|> )|TIFF"
 )
 # Not of tags that the library does not know, which many programs write.
 _IS_DAMAGE = re.compile(

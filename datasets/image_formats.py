@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+from datasets.png_file import SIGNATURE, DamagedPngError, mask_levels, read_chunks, rebuild
+
 # In the pixels of a JPEG 0xFF stands before 0 or a restart marker only.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _EXIF = b"Exif\0\0"
@@ -55,38 +55,25 @@ def read_header(data: bytes) -> ImageHeader:
         if data.startswith(signatures) and (read is not _read_webp or data[8:12] == b"WEBP"):
             try:
                 return read(data)
-            except (struct.error, IndexError, zlib.error) as error:
+            except (struct.error, IndexError, OverflowError, zlib.error, DamagedPngError) as error:
                 raise ValueError(f"a truncated or damaged {_NAMES[read]}") from error
     others = {b"BM": "BMP", b"GIF8": "GIF"}
     return ImageHeader(next((others[k] for k in others if data.startswith(k)), "other"), data)
 
 
 def _read_png(data: bytes) -> ImageHeader:
-    """Walk the chunks with their checksums."""
-    position, kind = len(_PNG), b""
-    chunks: dict[bytes, bytes] = {}
-    kept = [_PNG]
-    while kind != b"IEND":
-        length = int.from_bytes(data[position : position + 4], "big")
-        body = data[position + 4 : position + 8 + length]
-        end = position + 12 + length
-        checksum = data[end - 4 : end]
-        if len(checksum) < 4 or zlib.crc32(body) != int.from_bytes(checksum, "big"):
-            raise struct.error
-        kind = body[:4]
-        chunks.setdefault(kind, body[4:])
-        if kind in _PNG_PIXELS:
-            kept.append(data[position:end])
-        position = end
-    header, exif = chunks.get(b"IHDR", b""), chunks.get(b"eXIf")
+    """Walk the chunks with their checksums; keep the pixels alone."""
+    chunks = read_chunks(data)
+    pixels = rebuild(chunks)
+    header, exif = chunks[b"IHDR"], chunks.get(b"eXIf")
     depth, colour = header[8], header[9]
     transparent = None
     if colour == 0 and b"tRNS" in chunks:
-        level = int.from_bytes(chunks[b"tRNS"][:2], "big")
+        level = int.from_bytes(mask_levels(chunks[b"tRNS"], depth), "big")
         transparent = level * 255 // (2**depth - 1) if depth < 8 else level
     return ImageHeader(
         "PNG",
-        b"".join(kept),  # a decoder complains of profiles and the like on stderr
+        pixels,
         orientation=_exif_orientation(exif) if exif else 1,
         num_pages=max(1, int.from_bytes(chunks.get(b"acTL", b"")[:4], "big")),
         transparent=transparent,
@@ -215,7 +202,7 @@ def _directories(data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
 
 
 _FORMATS = (
-    ((_PNG,), _read_png),
+    ((SIGNATURE,), _read_png),
     ((b"\xff\xd8\xff",), _read_jpeg),
     ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _read_tiff),
     ((b"RIFF",), _read_webp),

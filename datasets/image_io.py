@@ -41,7 +41,7 @@ def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
     try:
         header = read_header(data)
         _check_pages(header, path)
-        # The checksums of a PNG leave nothing to be warned of.
+        # What is left of a PNG leaves nothing to be warned of.
         image = (decode if header.kind == "PNG" else decode_strictly)(header.pixels)
         if image is None:
             raise ValueError("not a readable image: empty, truncated or damaged")

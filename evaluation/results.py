@@ -1,6 +1,5 @@
 """From metrics.json to CSV, and from CSV to every table of results; see --help."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from training.run_info import git_columns
 from utils.cli import create_parser, run_main
 from utils.config_loader import RESOURCES
 from utils.errors import UserError
-from utils.files import read_rows, write_rows
+from utils.files import parse_json, read_rows, write_rows
 from utils.readme import list_tables, replace_table
 
 RESULTS = RESOURCES / "results"
@@ -66,8 +65,8 @@ def read_row(run: Path) -> dict[str, Any]:
     """One scored run: what it was, its scores as fractions, its conventions."""
     path = run / "metrics.json"
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        scores = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: no scores; test.py writes them") from error
     protocol = scores.get("protocol")
     if protocol == INFNET.name or protocol not in PROTOCOLS:

@@ -1,7 +1,6 @@
 """What test.py left of a run, read back and checked: metrics.json and per_case.csv."""
 
 import csv
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 
 from metrics.registry import METRICS
 from utils.errors import UserError
-from utils.files import unquote_cell
+from utils.files import parse_json, unquote_cell
 
 # Keys of metrics.json without which equal figures would not mean the same.
 _CONVENTIONS = ("protocol", "threshold", "empty_target", "distance_unit", "surface_tolerance")
@@ -69,7 +68,7 @@ def read_scored_run(path: Path) -> ScoredRun:
 def _read_summary(path: Path) -> dict[str, Any]:
     """The means and conventions."""
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); run test.py again") from error
     if not isinstance(summary, dict):

@@ -12,6 +12,7 @@ from datasets.card import DataProperties
 from utils.config import Config
 from utils.config_loader import override_config, restore_config
 from utils.errors import UserError
+from utils.files import parse_json
 
 ONNX_SUFFIX = ".onnx"
 INPUT, OUTPUT = "image", "prob"
@@ -135,11 +136,11 @@ def _read_facts(path: Path, metadata: Mapping[str, str]) -> OnnxFacts:
             "says how slices are prepared; write it with python -m inference.export"
         )
     try:
-        entries = {key: json.loads(value) for key, value in metadata.items()}
+        entries = {key: parse_json(value) for key, value in metadata.items()}
         return OnnxFacts(
             entries["name"],
             entries["epoch"],
-            restore_config(entries["config"]),
+            restore_config(entries["config"], path),
             entries["classes"],
             DataProperties.from_plain(entries),
         )

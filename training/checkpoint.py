@@ -10,11 +10,11 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, UnionType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from utils.errors import UserError
 from utils.files import cannot_write, describe_stand_in, draft_of, whole_file
@@ -134,9 +134,27 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     # A damaged file can make the decoders raise nearly anything.
     except Exception as error:
         raise UserError(f"{path}: truncated or damaged; take another copy of it") from error
-    if not isinstance(content, dict) or content.get("format") not in _READABLE_FORMATS:
+    number = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(number, int) or number not in _READABLE_FORMATS:
         raise UserError(f"{path}: not a checkpoint of this project (format {FORMAT})")
     return content
+
+
+def entry(content: Mapping[str, Any], key: str, kind: type | UnionType, path: Path) -> Any:
+    """What a checkpoint holds under a key.
+
+    Raises:
+        UserError: Nothing, or something of another kind, as no version of this project writes it.
+    """
+    value = content.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise spoilt_entry(path, key)
+    return value
+
+
+def spoilt_entry(path: Path, key: str) -> UserError:
+    """One line for an entry of a checkpoint that makes no sense."""
+    return UserError(f"{path}: its entry {key!r} makes no sense; take another copy of the file")
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Any], path: Path) -> None:
@@ -147,8 +165,13 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], path: Path) -> None
             number of classes; names a tensor with both shapes.
     """
     own = model.state_dict()
-    missing, surplus = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    other = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    if not all(isinstance(t, Tensor) and t.layout is torch.strided for t in state.values()):
+        raise spoilt_entry(path, "model")
+    missing, surplus = (
+        sorted(own.keys() - state.keys()),
+        sorted(map(str, state.keys() - own.keys())),
+    )
+    other = [k for k in own.keys() & state.keys() if not _fit(own[k], state[k])]
     if missing or surplus or other:
         network = type(getattr(model, "module", model)).__name__  # behind a moving average
         first = (missing or surplus or sorted(other))[0]
@@ -163,6 +186,11 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], path: Path) -> None
             f"shape, such as {first}: {', '.join(shapes)})"
         )
     model.load_state_dict(dict(state))
+
+
+def _fit(own: Tensor, stored: Tensor) -> bool:
+    """Whether one can take the place of the other: complex numbers never do."""
+    return own.shape == stored.shape and own.is_complex() == stored.is_complex()
 
 
 def _origins(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from datasets.card import DataProperties
-from training.checkpoint import FORMAT, load_weights, save_checkpoint
+from training.checkpoint import FORMAT, entry, load_weights, save_checkpoint, spoilt_entry
 from training.classes import find_classes
 from training.distributed import World
 from training.early_stopping import EarlyStopping
@@ -31,6 +31,15 @@ _RESUMABLE = (
     "checkpoint.",
     "logging.",
 )
+# What else is restored, as it is.
+_PLAIN = {
+    "epoch": int,
+    "step": int,
+    "random": list | None,
+    "best_epoch": int,
+    "best_scores": dict,
+    "seconds": int | float,
+}
 # Of several changed keys, those that explain the others.
 _TELLING = ("model.name", "data.classes", "model.args.num_classes", "loss.function")
 
@@ -139,7 +148,7 @@ class TrainingState:
                 f"{path}: holds weights but not what a run needs to go on (an older version's "
                 "last.pt, or a best.pt); score it with test.py, or start a new run"
             )
-        former = restore_config(content["config"])
+        former = restore_config(entry(content, "config", dict, path), path)
         changed = [k for k in changed_keys(former, config) if not k.startswith(_RESUMABLE)]
         if _classes_of(former) != _classes_of(config):  # also where only their order is another
             changed = ["data.classes", *(k for k in changed if not k.startswith("data.classes"))]
@@ -149,9 +158,9 @@ class TrainingState:
                 f"({_describe_change(changed, former, config)}); resume with the run's own "
                 f"settings ({path.parent / 'config.yaml'}), or start a new run"
             )
-        load_weights(self.model, content["model"], path)
+        load_weights(self.model, entry(content, "model", dict, path), path)
         if self.ema is not None:
-            load_weights(self.ema, content["ema"], path)
+            load_weights(self.ema, entry(content, "ema", dict, path), path)
         parts = {
             "optimizer": self.optimizer,
             "scheduler": self.scheduler,
@@ -160,9 +169,14 @@ class TrainingState:
             "record": self.record,
         }
         for name, part in parts.items():
-            part.load_state_dict(content[name])
-        for name in ("epoch", "step", "random", "best_epoch", "best_scores", "seconds"):
-            setattr(self, name, content[name])
+            state = entry(content, name, dict, path)
+            try:
+                part.load_state_dict(state)
+            # Each part has its own way of not understanding a value.
+            except Exception as error:
+                raise spoilt_entry(path, name) from error
+        for name, kind in _PLAIN.items():
+            setattr(self, name, entry(content, name, kind, path))
         if world is not None and not world.is_main:
             self.record = EpochRecord()
 

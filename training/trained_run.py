@@ -1,15 +1,15 @@
 """A checkpoint opened: its network, ready to predict, with the settings it was trained by."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from datasets.card import DataProperties
 from training.builders import build_network, build_runtime
-from training.checkpoint import load_checkpoint, load_weights
+from training.checkpoint import entry, load_checkpoint, load_weights, spoilt_entry
 from training.runtime import Runtime
 from utils.config import Config, DataConfig
 from utils.config_loader import override_config, restore_config
@@ -69,7 +69,7 @@ def open_run(
         UserError: As load_checkpoint and override_config.
     """
     checkpoint = load_checkpoint(path)
-    trained = restore_config(checkpoint["config"])
+    trained = restore_config(entry(checkpoint, "config", dict, path), path)
     config = override_config(trained, overrides, _OVERRIDABLE)
     if any(override.startswith("data.classes") for override in overrides):
         raise UserError("--set data.classes: the checkpoint decides it; train again to change it")
@@ -78,7 +78,7 @@ def open_run(
     _check_guide(path, trained.data.guide, config.data.guide, takes_guide)
     runtime = build_runtime(config)
     network = build_network(config)
-    load_weights(network, checkpoint["model"], path)
+    load_weights(network, entry(checkpoint, "model", dict, path), path)
     network = runtime.prepare(network)
     return TrainedRun(
         name,
@@ -86,8 +86,8 @@ def open_run(
         config,
         network,
         runtime,
-        checkpoint["epoch"],
-        DataProperties.from_plain(checkpoint),
+        entry(checkpoint, "epoch", int, path),
+        _read_properties(checkpoint, path),
     )
 
 
@@ -121,6 +121,14 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [f"{index}_{name}" for index, name in enumerate(names, 1)]
+
+
+def _read_properties(checkpoint: Mapping[str, Any], path: Path) -> DataProperties:
+    """What the network's training data was."""
+    try:
+        return DataProperties.from_plain(checkpoint)
+    except (ValueError, TypeError) as error:
+        raise spoilt_entry(path, "intensity, bits or labels") from error
 
 
 def _with_data(config: Config, data: DataConfig) -> Config:

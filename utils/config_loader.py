@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from utils.config import Config, known_keys
 from utils.errors import UserError, suggestion
 from utils.files import whole_file
+from utils.messages import shown
 from utils.yaml_source import load_yaml, parse_scalar
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
@@ -84,16 +85,20 @@ def validate_config(values: dict[str, Any], origins: dict[str, str] | None = Non
         given, reason = errors[0]["input"], errors[0]["msg"].removeprefix("Value error, ")
         if errors[0]["type"] == "model_type":
             reason = "must be a section with keys of its own"
-        raise UserError(f"{origin}{key}: {reason}, not {given!r}{more}") from error
+        raise UserError(f"{origin}{key}: {reason}, not {shown(given)}{more}") from error
 
 
-def restore_config(values: dict[str, Any]) -> Config:
-    """The configuration of a checkpoint; a key that is newer than the file takes its default."""
+def restore_config(values: dict[str, Any], path: Path) -> Config:
+    """The configuration of a checkpoint; a key that is newer than the file takes its default.
+
+    Raises:
+        UserError: As validate_config; names the checkpoint, `path`.
+    """
     complete = load_yaml(DEFAULT_CONFIG)[0]
     for section in ("model", "loss"):
         complete[section]["args"] = {}
     _merge(complete, values)
-    return validate_config(complete)
+    return validate_config(complete, {"": f"{path}: "})
 
 
 def override_config(config: Config, overrides: Sequence[str], allowed: Sequence[str]) -> Config:

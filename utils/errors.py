@@ -5,6 +5,8 @@ import errno
 from collections.abc import Iterable
 from pathlib import Path
 
+from utils.messages import printable
+
 _MEMORY = (
     "memory ran out; raise training.accumulation_steps, set training.activation_checkpointing or "
     "training.precision=bf16, or lower data.image_size"
@@ -39,8 +41,19 @@ _ADVICE = {
 class UserError(ValueError):
     """A mistake in the input: one clear line for the user, exit code 2, never a traceback.
 
-    The message names the file or the configuration key and says what to do about it.
+    The message names the file or the configuration key and says what to do about it. Names and
+    values out of files are part of it: what is in them that would break the line, or steer a
+    terminal, is escaped.
+
+    Args:
+        lines: The line, and what is to stand below it, if it is long.
     """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+
+    def __str__(self) -> str:
+        return "\n".join(printable(str(line)) for line in self.args)
 
 
 class NonFiniteError(UserError):
@@ -79,7 +92,7 @@ def explain(error: BaseException, folder: Path, num_processes: int) -> BaseExcep
     # By name: torch takes a second to import, and not every command needs it.
     is_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if isinstance(error, UserError):
-        return _unwrapped(error, text)
+        return _unwrapped(error)
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         return UserError(
             f"{error.filename or folder}: cannot be written ({error.strerror or text}); "
@@ -107,8 +120,9 @@ def advise(error: BaseException) -> str:
     return _ADVICE.get(getattr(error, "errno", None), "make room on the disk")
 
 
-def _unwrapped(error: UserError, text: str) -> UserError:
+def _unwrapped(error: UserError) -> UserError:
     """A loader process's error without the traceback that the DataLoader puts into its message."""
+    text = str(error.args[0]) if error.args else ""
     if "Original Traceback" not in text:
         return error
     return UserError(text.rstrip().splitlines()[-1].partition("UserError: ")[2])

@@ -102,6 +102,18 @@ def describe_stand_in(data: bytes) -> str | None:
     return None
 
 
+def parse_json(text: str) -> Any:
+    """The plain values of JSON.
+
+    Raises:
+        ValueError: It is none, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON under a temporary name, then rename; NaN becomes null."""
     text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from utils.errors import UserError, suggestion
+from utils.messages import shown
 
 T = TypeVar("T")
 _STRICT = partial(TypeAdapter, config=ConfigDict(strict=True))
@@ -56,5 +57,5 @@ def create_from(
         try:
             _STRICT(parameters[argument].annotation).validate_python(value)
         except ValidationError as error:
-            raise UserError(f"{place}: {error.errors()[0]['msg']}, not {value!r}") from error
+            raise UserError(f"{place}: {error.errors()[0]['msg']}, not {shown(value)}") from error
     return registry[name](**args)

@@ -104,7 +104,7 @@ def nothing_found(tree: FileTree, expects: Sequence[str]) -> UserError:
         return UserError(f"{found} expected {'; '.join(expects)}")
     half = (len(expects) + 1) // 2
     first, rest = ("; ".join(part) for part in (expects[:half], expects[half:]))
-    return UserError(f"{found}\n  expected {first};\n  {rest}")
+    return UserError(found, f"  expected {first};", f"  {rest}")
 
 
 def _listed(files: Sequence[FoundFile]) -> str:

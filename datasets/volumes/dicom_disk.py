@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pydicom
 
-from datasets.volumes.dicom_file import DICOM_ERRORS
+from datasets.volumes.dicom_file import DICOM_ERRORS, DicomStream
 from utils.errors import UserError
 from utils.messages import first_of
 
@@ -24,7 +24,8 @@ def check_disk(path: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # irregular values that nothing here depends on
-            records = pydicom.dcmread(path).get("DirectoryRecordSequence") or ()
+            with DicomStream(path) as stream:
+                records = pydicom.dcmread(stream).get("DirectoryRecordSequence") or ()
             names = [record.ReferencedFileID for record in records if "ReferencedFileID" in record]
     except DICOM_ERRORS as error:
         reason = " ".join(str(error).split())

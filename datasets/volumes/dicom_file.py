@@ -1,5 +1,7 @@
 """DICOM files with and without preamble, told by their first bytes."""
 
+import io
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ _PREAMBLE, _MAGIC = 128, b"DICM"
 # A data set without preamble begins with its lowest tag: meta information, or the SOP common group
 # up to the SOPInstanceUID, whose values are short.
 _FIRST_GROUPS, _LAST_ELEMENT, _LONGEST_VALUE = (0x0002, 0x0008), 0x0018, 256
+_LITTLE = 1 << 16
 _VRS = frozenset(vr.value.encode() for vr in VR if len(vr.value) == 2)
 
 
@@ -52,6 +55,24 @@ def _begins_as_data_set(start: bytes) -> bool:
     return False
 
 
+class DicomStream(io.BufferedReader):
+    """A file, of which no more is read than it holds, whatever length an element claims.
+
+    Python takes the memory for so many bytes before it reads the first one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._num_bytes = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """See io.BufferedReader."""
+        if size is not None and 0 <= size <= _LITTLE:
+            return super().read(size)
+        left = max(self._num_bytes - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 def read_dicom(
     path: Path, tags: Sequence[str] | None = None, *, with_pixels: bool = True
 ) -> FileDataset:
@@ -65,7 +86,7 @@ def read_dicom(
     Raises:
         DICOM_ERRORS: The file is damaged, or holds compressed pixels and does not say how.
     """
-    with path.open("rb") as stream:
+    with DicomStream(path) as stream:
         is_bare = stream.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] != _MAGIC
         stream.seek(0)
         dataset = pydicom.dcmread(

@@ -11,6 +11,7 @@ from utils.errors import UserError
 # Slices from feet to head, rows from front to back, columns from the patient's right to left:
 # axial slices as they are shown on a screen, and as DICOM stores them.
 _AXIAL = ("S", "P", "L")
+_MOST_CLASSES = 1 << 24  # whole numbers up to here are exact as float32
 
 
 class AxialView:
@@ -139,5 +140,14 @@ class Volume:
 
         Returns:
             (H, W) int32.
+
+        Raises:
+            UserError: A value is beyond any class; names file and slice.
         """
-        return np.rint(self.read_slice(index)).astype(np.int32)
+        values = np.rint(self.read_slice(index))
+        if (most := abs(values).max()) > _MOST_CLASSES:
+            raise UserError(
+                f"{self.path}: slice {index} holds values of {most:g}, which are no classes; give "
+                "a label volume"
+            )
+        return values.astype(np.int32)

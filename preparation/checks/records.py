@@ -1,6 +1,5 @@
 """What is wrong with the texts of a data folder: manifest.csv and splits.json."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from datasets.manifest import (
 from datasets.slice_names import patient_of_stem
 from preparation.checks.files import SplitFiles
 from utils.errors import UserError
+from utils.files import parse_json
 
 
 class Patients(NamedTuple):
@@ -83,7 +83,7 @@ def check_split_list(
     if not path.is_file():
         return
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         listed = {str(split): {str(name) for name in names} for split, names in content.items()}
     except (ValueError, AttributeError, TypeError) as error:
         problems.append(f"{path}: not a list of patients by split ({error}); remove it")

@@ -7,6 +7,7 @@ from pathlib import Path
 from preparation.checks.folder import inspect_folder
 from preparation.commands.output import bar
 from utils.errors import UserError
+from utils.messages import printable
 
 
 def add_check(commands: argparse._SubParsersAction) -> None:
@@ -43,9 +44,9 @@ def check(arguments: argparse.Namespace) -> None:
     for line in found.counts:
         print(line)
     for note in found.notes:
-        print(f"note     {note}")
+        print(f"note     {printable(note)}")
     for problem in found.problems:
-        print(f"problem  {problem}", file=sys.stderr)
+        print(f"problem  {printable(problem)}", file=sys.stderr)
     if found.problems:
         raise UserError(f"{arguments.folder}: {len(found.problems)} problems; they stand above")
     print(f"{arguments.folder}: no problems")

@@ -40,7 +40,7 @@ def test_a_folder_without_a_card_has_none(tmp_path: Path) -> None:
     assert read_card(tmp_path) is None
 
 
-def swap(*keys: str, value: Any) -> Callable[[dict], None]:
+def swap(*keys: str | int, value: Any) -> Callable[[dict], None]:
     def change(content: dict) -> None:
         for key in keys[:-1]:
             content = content[key]
@@ -63,6 +63,15 @@ def swap(*keys: str, value: Any) -> Callable[[dict], None]:
         swap("intensity", "high", value="wide"),
         swap("intensity", value=[1, 2]),
         swap("bits", value=None),
+        swap("bits", value=7),
+        swap("bits", value=True),
+        swap("bits", value=float("inf")),
+        swap("intensity", "low", value=float("-inf")),
+        swap("intensity", "high", value=10**30),
+        swap("labels", value={"1": ["lesion"]}),
+        swap("labels", value={"0": "background"}),
+        swap("sources", 0, "title", value=None),
+        swap("sources", 0, value={"name\n": 1}),
     ],
 )
 def test_a_card_with_a_fault_is_refused_by_name(change: Callable, tmp_path: Path) -> None:
@@ -75,7 +84,11 @@ def test_a_card_with_a_fault_is_refused_by_name(change: Callable, tmp_path: Path
     assert str(caught.value).startswith(f"{path}: not a data card (")
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b"9" * 5000],
+    ids=["empty", "cut", "list", "null", "not UTF-8", "nested", "number"],
+)
 def test_text_that_is_no_card_is_refused_by_name(text: bytes, tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_bytes(text)
     with pytest.raises(UserError, match="not a data card"):

@@ -92,3 +92,19 @@ def test_any_bytes_are_an_image_or_one_clear_error(
             message = str(error)
         assert message.startswith(f"{tmp_path / 'a.png'}: ")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("offset", [2**63, 2**64 - 1])
+def test_a_tiff_whose_directory_lies_beyond_all_files_is_refused(
+    offset: int, tmp_path: Path
+) -> None:
+    data = bytearray(tiff([RAMP], big=True))
+    struct.pack_into("<Q", data, 8, offset)
+    assert "damaged TIFF" in refusal(bytes(data), tmp_path, "a.tif")
+
+
+def test_a_tiff_of_too_many_channels_is_not_complained_of(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refusal(tiff([RAMP], t277=145), tmp_path, "a.tif")
+    assert capfd.readouterr().err == ""

@@ -93,3 +93,8 @@ def test_a_truncated_or_unreadable_table_is_refused(run: Path) -> None:
 def test_damaged_means_are_refused(run: Path, text: str) -> None:
     (run / "metrics.json").write_text(text)
     refused(run, str(run / "metrics.json"), "run test.py again")
+
+
+def test_a_summary_that_is_nested_without_end_is_refused(run: Path) -> None:
+    (run / "metrics.json").write_text("[" * 100_000)
+    refused(run, "metrics.json", "nested too deeply", "run test.py again")

@@ -154,6 +154,10 @@ def test_foreign_and_damaged_files_are_refused(
     proto = onnx.load(folder / "new/net.onnx")
     del proto.metadata_props[:]
     onnx.save(proto, tmp_path / "foreign.onnx")
+    for name, spoilt in (("deep", "[" * 100_000), ("key", '{"a\\nb": 1}')):
+        entries = {"format": "1", "name": '""', "epoch": "1", "config": spoilt}
+        onnx.helper.set_model_props(proto, entries)
+        onnx.save(proto, tmp_path / f"{name}.onnx")
     data = (folder / "new/net.onnx").read_bytes()
     (tmp_path / "cut.onnx").write_bytes(data[: len(data) // 2])
     (tmp_path / "text.onnx").write_text("no network")
@@ -161,6 +165,8 @@ def test_foreign_and_damaged_files_are_refused(
     common = ["--out", tmp_path / "out", "--input", tmp_path / "slice.png", "--checkpoint"]
     for name, part in (
         ("foreign.onnx", "python -m inference.export"),
+        ("deep.onnx", "damaged metadata (nested too deeply)"),
+        ("key.onnx", r"a\nb: unknown key"),
         ("cut.onnx", "damaged"),
         ("text.onnx", "damaged"),
     ):

@@ -4,12 +4,16 @@ import torch
 from torch import nn
 
 from losses import create_loss
+from models import create_model
+from training.builders import create_training_state
 from training.early_stopping import EarlyStopping
 from training.engine import train_one_epoch
 from training.epoch_record import EpochRecord, TrainResult
 from training.runtime import Runtime, create_runtime
 from training.state import TrainingState
 from training.step import TrainingStep
+from utils.config import Config
+from utils.config_loader import load_config
 from utils.contracts import Batch, SegOutput
 
 CPU = create_runtime("cpu", "fp32", channels_last=True)
@@ -89,3 +93,10 @@ def train(step: TrainingStep, *batches: Batch) -> TrainResult:
 
 def snapshot(model: nn.Module) -> list[torch.Tensor]:
     return [p.detach().clone() for p in model.parameters()]
+
+
+def state_of(name: str, **args: object) -> tuple[Config, TrainingState]:
+    """The configuration and the fresh state of a run of a network."""
+    values = {"model.name": name} | {f"model.args.{key}": value for key, value in args.items()}
+    config = load_config(overrides=[f"{key}={value}" for key, value in values.items()])
+    return config, create_training_state(config, create_model(name, **args))

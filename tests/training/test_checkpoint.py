@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_steps import state_of
 
 from models import create_model
-from training.builders import create_training_state
 from training.checkpoint import (
     load_checkpoint,
     load_latest_checkpoint,
@@ -17,9 +17,6 @@ from training.checkpoint import (
     previous_path,
     save_checkpoint,
 )
-from training.state import TrainingState
-from utils.config import Config
-from utils.config_loader import load_config
 from utils.errors import UserError
 
 CONTENT = {"model": {"weight": torch.arange(40.0)}, "epoch": 3, "best": [0.5, None, "dice"]}
@@ -129,12 +126,6 @@ def test_a_write_that_fails_leaves_both_files_as_they_were(last: Path) -> None:
     assert is_original(load_checkpoint(last))
     assert load_checkpoint(previous_path(last))["epoch"] == 2
     assert {file.name for file in last.parent.iterdir()} == {"last.pt", "last.previous.pt"}
-
-
-def state_of(name: str, **args: object) -> tuple[Config, TrainingState]:
-    values = {"model.name": name} | {f"model.args.{key}": value for key, value in args.items()}
-    config = load_config(overrides=[f"{key}={value}" for key, value in values.items()])
-    return config, create_training_state(config, create_model(name, **args))
 
 
 @pytest.mark.parametrize(

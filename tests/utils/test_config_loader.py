@@ -169,7 +169,7 @@ def test_a_checkpoint_older_than_a_key_takes_its_default() -> None:
     config = load_config(overrides=["model.args.width=16", "data.image_size=128"])
     values = config.model_dump(mode="json")
     del values["training"]["compile"], values["data"]["cache_mib"], values["model"]["args"]["depth"]
-    restored = restore_config(values)
+    restored = restore_config(values, Path("best.pt"))
     assert restored.training.compile is load_config().training.compile
     assert restored.data.cache_mib == load_config().data.cache_mib
     assert "depth" not in restored.model.args  # the network's own default, as when it was trained

@@ -59,3 +59,14 @@ def test_a_users_mistake_met_by_a_loader_process_loses_its_traceback() -> None:
         'last):\n  File "x.py", line 1, in y\nutils.errors.UserError: a.png: damaged; restore it\n'
     )
     assert str(explain(UserError(text), FOLDER, 1)) == "a.png: damaged; restore it"
+
+
+def test_names_out_of_files_neither_break_the_line_nor_steer_the_terminal() -> None:
+    line = str(UserError("a\nb\r.png: \x1b[2J\u2028 é \udcff is no name"))
+    assert line == r"a\nb\r.png: \x1b[2J\u2028 é \udcff is no name"
+    assert line.isprintable()
+
+
+def test_lines_that_stand_below_a_long_one_are_kept_apart() -> None:
+    lines = str(UserError("nothing", "  expected a\n", "  or b")).split("\n")
+    assert lines == ["nothing", r"  expected a\n", "  or b"]

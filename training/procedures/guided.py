@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.parts.guided import GuidedNetwork
 from training.builders import OWN_LOSS
-from training.checkpoint import load_checkpoint, load_weights
+from training.checkpoint import entry, load_checkpoint, load_weights
 from training.distributed import World
 from training.procedures.supervised import build_trainer
 from training.run_folder import RunFolder, open_run_folder
@@ -48,10 +48,10 @@ def guided(
         yield build_trainer(_first_stage(config), first, go_on, runtime, world)
         _say(world, f"second stage, {config.model.name}: {folder.path}")
     content = world.from_main(lambda: load_checkpoint(path))
-    config = _with_guide(config, restore_config(content["config"]), path)
+    config = _with_guide(config, restore_config(entry(content, "config", dict, path), path), path)
 
     def load(network: GuidedNetwork) -> None:
-        load_weights(network.first, content["model"], path)
+        load_weights(network.first, entry(content, "model", dict, path), path)
 
     yield build_trainer(config, folder, resume and folder.is_begun(), runtime, world, load)
 

@@ -2,6 +2,7 @@
 
 import resource
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,3 +213,17 @@ def test_no_room_to_decode_is_one_line(tmp_path: Path) -> None:
 def test_a_header_that_promises_more_than_the_disk_holds_is_refused(tmp_path: Path) -> None:
     write_series(tmp_path, np.zeros((50, 2, 2), int), change=at(-1, Rows=65535, Columns=65535))
     assert "takes 858,967,245,000 bytes of temporary files" in refuse(tmp_path)
+
+
+def test_an_element_that_claims_gigabytes_takes_no_memory(tmp_path: Path) -> None:
+    path = write_series(tmp_path, VALUES[:1])[0]
+    data = path.read_bytes()
+    title = data.index(b"LO\x10\x00Thorax")
+    huge = b"UT\0\0" + (0x7FFFFFFE).to_bytes(4, "little")
+    path.write_bytes(data[:title] + huge + data[title + 4 :])
+    tracemalloc.start()
+    try:
+        assert "damaged DICOM header" in refuse(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()

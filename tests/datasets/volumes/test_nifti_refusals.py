@@ -193,3 +193,17 @@ def test_a_file_that_ends_within_its_header_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert "No such file" in refuse(tmp_path / "none.nii")
     assert "cannot be read" in refuse(tmp_path)
+
+
+@pytest.mark.parametrize("value", [3e9, -3e9, 1e30])
+def test_a_label_volume_of_values_that_are_no_classes_is_refused(
+    tmp_path: Path, value: float
+) -> None:
+    values = noise(dtype=np.float32)
+    values[1, 1, 1] = value
+    write_scan(tmp_path / "a.nii", values)
+    with (
+        open_nifti(tmp_path / "a.nii") as volume,
+        pytest.raises(UserError, match=r"a\.nii: slice 1 holds values of 3e\+09|1e\+30"),
+    ):
+        volume.read_label(1)

@@ -138,6 +138,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: (root / "splits.json").write_text("{"),
         ["splits.json: not a list of patients by split"],
     ),
+    "a split list that is nested without end": (
+        lambda root: (root / "splits.json").write_text("[" * 100_000),
+        ["splits.json: not a list of patients by split"],
+    ),
     "a split list of other patients": (
         lambda root: (root / "splits.json").write_text(
             json.dumps({"train": ["a", "x"], "val": ["c"], "test": ["d"]})

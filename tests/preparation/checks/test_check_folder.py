@@ -1,5 +1,6 @@
 """Every fault of a data folder is told at once, with the file's name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,12 @@ def test_a_manifest_of_other_images_is_one_problem_per_split(root: Path) -> None
         "names none of the 2 images of val",
         "names none of the 2 images of test",
     ]
+
+
+def test_a_name_that_would_break_the_line_is_escaped(root: Path, run_script: Callable) -> None:
+    (root / "splits.json").write_text('{"train": ["a", "b", "x\\ny"], "val": ["c"], "test": ["d"]}')
+    finished = run_script("prepare.py", "check", root)
+    assert finished.code == 2
+    told, error = finished.err.splitlines()
+    assert told.endswith(r"splits.json: train lists x\ny, of whom there is no slice")
+    assert error.startswith("error: ")
