@@ -14,6 +14,10 @@ from utils.errors import UserError
 from utils.files import whole_file
 
 CARD_FILE = "dataset.json"
+# As DICOM names modalities. Computed and digital radiography are one here: chest X-rays.
+CT, X_RAY = "CT", "DX"
+X_RAYS = ("CR", X_RAY)
+MODALITY_NAMES = {CT: "CT", "CR": "chest X-ray (CR)", X_RAY: "chest X-ray (DX)"}
 
 
 class SourceFacts(NamedTuple):
@@ -34,12 +38,14 @@ class DataCard(NamedTuple):
             go through before a network of this data sees it; None where nobody knows it.
         bits: Of the stored images, 8 or 16.
         labels: Name of every class of the folder label, from 1.
+        modality: CT, or one of X_RAYS.
     """
 
     sources: tuple[SourceFacts, ...]
     intensity: IntensityRule | None
     bits: int
     labels: dict[int, str]
+    modality: str = CT
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -48,6 +54,7 @@ class DataCard(NamedTuple):
             "intensity": self.intensity and self.intensity.to_plain(),
             "bits": self.bits,
             "labels": {str(value): name for value, name in self.labels.items()},
+            "modality": self.modality,
         }
 
 
@@ -74,6 +81,7 @@ def read_card(root: Path) -> DataCard | None:
             _read_rule(content["intensity"]),
             int(content["bits"]),
             {int(value): str(name) for value, name in content["labels"].items()},
+            _read_modality(content.get("modality", CT)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -90,6 +98,12 @@ def _read_rule(content: dict[str, Any] | None) -> IntensityRule | None:
     return rule
 
 
+def _read_modality(modality: str) -> str:
+    if modality not in MODALITY_NAMES:
+        raise ValueError(f"modality {modality!r}, not one of {', '.join(MODALITY_NAMES)}")
+    return modality
+
+
 class DataProperties(NamedTuple):
     """Travels with the weights, in checkpoints and exported networks.
 
@@ -99,20 +113,29 @@ class DataProperties(NamedTuple):
         labels: Name of every class of the folder label, from 1; empty where they have no names.
         classes: Name and value in the folder label of those classes that the network tells apart,
             in the order of its channels from 1; empty where it tells lesion from background.
+        modality: CT, or one of X_RAYS; files of earlier versions are of CT.
     """
 
     intensity: IntensityRule | None = None
     bits: int = 8
     labels: Mapping[int, str] = MappingProxyType({})
     classes: Mapping[str, int] = MappingProxyType({})
+    modality: str = CT
 
     @classmethod
     def from_card(
         cls, card: DataCard | None, classes: Mapping[str, int] = MappingProxyType({})
     ) -> "DataProperties":
         """Of a data folder, with the chosen classes; of one without a card nothing is known."""
-        known = cls(card.intensity, card.bits, card.labels) if card else cls()
+        known = cls()
+        if card is not None:
+            known = cls(card.intensity, card.bits, card.labels, modality=card.modality)
         return known._replace(classes=classes)
+
+    @property
+    def is_x_ray(self) -> bool:
+        """Whether the slices are chest X-rays."""
+        return self.modality in X_RAYS
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> "DataProperties":
@@ -122,6 +145,7 @@ class DataProperties(NamedTuple):
         return cls(
             *(rule and IntensityRule(**rule), content.get("bits", 8), labels),
             classes=content.get("classes", {}),
+            modality=content.get("modality", CT),
         )
 
     def name_classes(self, num_classes: int) -> dict[int, str]:
@@ -139,4 +163,5 @@ class DataProperties(NamedTuple):
             "bits": self.bits,
             "labels": {str(value): name for value, name in self.labels.items()},
             "classes": dict(self.classes),
+            "modality": self.modality,
         }
