@@ -8,10 +8,11 @@ are, whatever the lungs look like.
 import re
 
 from datasets.card import SourceFacts
+from datasets.radiographs import read_radiograph
 from datasets.sources.file_tree import FileTree, FoundFile
 from datasets.sources.image_case import FoundSlice, image_case
 from datasets.sources.pairs import match, nothing_found
-from datasets.sources.radiographs import images_below, radiograph_source, read_radiograph
+from datasets.sources.radiographs import images_below, radiograph_source
 from datasets.sources.source import SourceCase
 
 _PART = "Infection Segmentation Data"

@@ -7,10 +7,11 @@ theirs may stand in both parts, which is then refused as a leak.
 import re
 
 from datasets.card import SourceFacts
+from datasets.radiographs import read_radiograph
 from datasets.sources.file_tree import FileTree
 from datasets.sources.image_case import FoundSlice, image_case
 from datasets.sources.pairs import nothing_found, pair_by_stem
-from datasets.sources.radiographs import images_below, radiograph_source, read_radiograph
+from datasets.sources.radiographs import images_below, radiograph_source
 from datasets.sources.source import SourceCase
 
 _PARTS = {"Train Set": "train", "Test Set": "test"}

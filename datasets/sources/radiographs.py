@@ -1,15 +1,10 @@
 """What the readers of chest X-rays have in common."""
 
-from functools import partial
-
 from datasets.card import X_RAY
-from datasets.image_io import IMAGE_SUFFIXES, read_gray
+from datasets.image_io import IMAGE_SUFFIXES
 from datasets.sources.file_tree import FileTree, FoundFile
 from datasets.sources.source import Source
 
-# X-rays of public sets are screenshots with coloured marks as often as not, some with an alpha
-# channel that is clear at rounded corners.
-read_radiograph = partial(read_gray, as_luma=True, on_black=True)
 # px: detectors have 2,000 to 4,000, which take long to read and which no network here sees.
 MAX_SIDE = 1024
 

@@ -28,10 +28,11 @@ import numpy as np
 from datasets.card import SourceFacts
 from datasets.data_folder import UNLABELLED
 from datasets.image_io import read_painted
+from datasets.radiographs import read_radiograph
 from datasets.sources.file_tree import FileTree, FoundFile
 from datasets.sources.image_case import read_found, to_grey
 from datasets.sources.pairs import files_by_key, nothing_found
-from datasets.sources.radiographs import images_below, radiograph_source, read_radiograph
+from datasets.sources.radiographs import images_below, radiograph_source
 from datasets.sources.source import (
     CONSOLIDATION,
     GROUND_GLASS,

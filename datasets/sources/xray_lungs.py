@@ -15,10 +15,11 @@ import numpy as np
 from datasets.card import SourceFacts
 from datasets.data_folder import UNLABELLED
 from datasets.image_io import IMAGE_SUFFIXES
+from datasets.radiographs import read_radiograph
 from datasets.sources.file_tree import FileTree, FoundFile
 from datasets.sources.image_case import above_half, read_beside, read_found, to_grey
 from datasets.sources.pairs import files_by_key, nothing_found
-from datasets.sources.radiographs import radiograph_source, read_radiograph
+from datasets.sources.radiographs import radiograph_source
 from datasets.sources.source import CaseSlice, SourceCase
 from utils.errors import UserError
 
