@@ -1,4 +1,4 @@
-"""Segment images, NIfTI volumes or DICOM series with a checkpoint; see --help."""
+"""Segment CT images, volumes and series, or chest X-rays, with a checkpoint; see --help."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from inference.inputs import (
 from inference.intensity_options import AUTO, INTENSITIES, IntensityOptions
 from inference.lung_masks import find_lung_mask
 from inference.model import Model, open_model
+from inference.radiograph_report import LungFields
 from inference.volumes import VolumeOptions, predict_volume
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.errors import UserError
@@ -35,8 +36,9 @@ def main() -> None:
         arguments.intensity,
         arguments.window,
     )
-    found = find_inputs(arguments.input, out, any_modality=arguments.modality == ANY)
-    warnings = [levels.check_window(), *idle_options(arguments, found.cases)]
+    x_rays = model.data_properties.is_x_ray
+    found = find_inputs(arguments.input, out, any_modality=arguments.modality == ANY, x_rays=x_rays)
+    warnings = [levels.check_window(), *idle_options(arguments, found.cases, x_rays)]
     if found.ignored:
         warnings.append(describe_ignored(found.ignored))
     if found.earlier:
@@ -55,7 +57,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """The arguments."""
     parser = create_parser(
-        "Segment images, NIfTI volumes or DICOM series with a checkpoint.",
+        "Segment images, NIfTI volumes or DICOM series, or chest X-rays, with a checkpoint.",
         "python predict.py --checkpoint checkpoint/quickstart/seed2/best.pt --input scan.nii.gz "
         "--out out\n"
         "  python predict.py --checkpoint model.onnx --input dicom_folder slices --out out "
@@ -109,8 +111,8 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         "--lung",
         type=Path,
         metavar="PATH",
-        help="lung mask as NIfTI, or a folder of them called as the volumes (default: found by "
-        "threshold), for the report of severity",
+        help="lung mask as NIfTI (of an X-ray: as PNG), or a folder of them called as the scans, "
+        "for the report of severity (default: found by threshold, of X-rays by the network)",
     )
     parser.add_argument("--no-severity", action="store_true", help="write no report of severity")
     parser.add_argument(
@@ -118,25 +120,27 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(CT, ANY),
         default=CT,
         help="of DICOM images: any takes all for CT, in the order of InstanceNumber where their "
-        "places are lost (default: CT)",
+        "places are lost; for X-rays, if the checkpoint is of those (default: CT; CR and DX)",
     )
     parser.add_argument("--patient-id", metavar="ID", help="of DICOM series that have none")
 
 
-def idle_options(arguments: argparse.Namespace, cases: Sequence[InputCase]) -> list[str]:
+def idle_options(
+    arguments: argparse.Namespace, cases: Sequence[InputCase], x_rays: bool
+) -> list[str]:
     """A warning per option that has no effect on these cases."""
     volumes = [case for case in cases if case.is_volume]
-    of_volumes = {
-        "--window": arguments.window,
-        "--intensity": arguments.intensity != AUTO,
-        "--lung": arguments.lung,
-        "--no-severity": arguments.no_severity,
-    }
+    of_volumes = {"--window": arguments.window, "--intensity": arguments.intensity != AUTO}
+    of_reports = {"--lung": arguments.lung, "--no-severity": arguments.no_severity}
+    if not x_rays:
+        of_volumes |= of_reports
     idle = [option for option, is_given in of_volumes.items() if is_given and not volumes]
-    if arguments.lung and arguments.no_severity and volumes:
+    if arguments.lung and arguments.no_severity and (volumes or x_rays):
         idle.append("--lung")
     if all(case.series is None for case in cases):
-        of_series = {"--patient-id": arguments.patient_id, "--modality": arguments.modality != CT}
+        of_series = {"--patient-id": arguments.patient_id}
+        if not x_rays:
+            of_series["--modality"] = arguments.modality != CT
         idle += [option for option, is_given in of_series.items() if is_given]
     return [f"{option} has no effect here" for option in idle]
 
@@ -148,11 +152,22 @@ def predict_cases(
     arguments: argparse.Namespace,
     failures: Failures,
 ) -> None:
-    """Predict images together, then volume by volume."""
+    """Predict images together, then volume by volume; volumes are no X-rays."""
     images = [case for case in cases if not case.is_volume]
     volumes = [case for case in cases if case.is_volume]
+    fields = None
+    if model.data_properties.is_x_ray:
+        for case in volumes:
+            with failures.of(case):
+                raise UserError(
+                    f"{case.path}: a CT scan, but the checkpoint was trained on chest X-rays; "
+                    "give one that was trained on CT"
+                )
+        volumes = []
+        if not arguments.no_severity:
+            fields = LungFields(arguments.lung, len(images))
     if images:
-        print(predict_images(images, model, arguments.out, failures))
+        print(predict_images(images, model, arguments.out, failures, fields))
     options = VolumeOptions(levels, not arguments.no_severity, arguments.patient_id)
     for case in volumes:
         with failures.of(case):

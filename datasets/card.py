@@ -17,6 +17,10 @@ CARD_FILE = "dataset.json"
 _PROPERTIES = ("intensity", "bits", "labels")
 _NUM_VALUES = 2**16  # of a class map of 16 bits
 _MOST = 1e9  # of a window's ends: float32 tells the levels between them apart no longer
+# As DICOM names modalities. Computed and digital radiography are one here: chest X-rays.
+CT, X_RAY = "CT", "DX"
+X_RAYS = ("CR", X_RAY)
+MODALITY_NAMES = {CT: "CT", "CR": "chest X-ray (CR)", X_RAY: "chest X-ray (DX)"}
 
 
 class SourceFacts(NamedTuple):
@@ -37,12 +41,14 @@ class DataCard(NamedTuple):
             go through before a network of this data sees it; None where nobody knows it.
         bits: Of the stored images, 8 or 16.
         labels: Name of every class of the folder label, from 1.
+        modality: CT, or one of X_RAYS.
     """
 
     sources: tuple[SourceFacts, ...]
     intensity: IntensityRule | None
     bits: int
     labels: dict[int, str]
+    modality: str = CT
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -51,6 +57,7 @@ class DataCard(NamedTuple):
             "intensity": self.intensity and self.intensity.to_plain(),
             "bits": self.bits,
             "labels": {str(value): name for value, name in self.labels.items()},
+            "modality": self.modality,
         }
 
 
@@ -72,11 +79,17 @@ def read_card(root: Path) -> DataCard | None:
         return None
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
-        properties = DataProperties.from_plain({key: content[key] for key in _PROPERTIES})
+        known = {key: content[key] for key in _PROPERTIES} | {
+            "modality": content.get("modality", CT)
+        }
+        properties = DataProperties.from_plain(known)
         sources = tuple(SourceFacts(**source) for source in content["sources"])
         if not all(isinstance(fact, str) for source in sources for fact in source):
             raise ValueError("facts of a source that are no text")
-        return DataCard(sources, properties.intensity, properties.bits, dict(properties.labels))
+        return DataCard(
+            *(sources, properties.intensity, properties.bits, dict(properties.labels)),
+            properties.modality,
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: not a data card ({error}); write it anew with prepare.py"
@@ -108,6 +121,12 @@ def _check_classes(classes: Sequence[tuple[Any, Any]]) -> None:
             raise ValueError("classes other than names of values from 1 to 65535")
 
 
+def _read_modality(modality: str) -> str:
+    if modality not in MODALITY_NAMES:
+        raise ValueError(f"modality {modality!r}, not one of {', '.join(MODALITY_NAMES)}")
+    return modality
+
+
 class DataProperties(NamedTuple):
     """Travels with the weights, in checkpoints and exported networks.
 
@@ -117,20 +136,29 @@ class DataProperties(NamedTuple):
         labels: Name of every class of the folder label, from 1; empty where they have no names.
         classes: Name and value in the folder label of those classes that the network tells apart,
             in the order of its channels from 1; empty where it tells lesion from background.
+        modality: CT, or one of X_RAYS; files of earlier versions are of CT.
     """
 
     intensity: IntensityRule | None = None
     bits: int = 8
     labels: Mapping[int, str] = MappingProxyType({})
     classes: Mapping[str, int] = MappingProxyType({})
+    modality: str = CT
 
     @classmethod
     def from_card(
         cls, card: DataCard | None, classes: Mapping[str, int] = MappingProxyType({})
     ) -> "DataProperties":
         """Of a data folder, with the chosen classes; of one without a card nothing is known."""
-        known = cls(card.intensity, card.bits, card.labels) if card else cls()
+        known = cls()
+        if card is not None:
+            known = cls(card.intensity, card.bits, card.labels, modality=card.modality)
         return known._replace(classes=classes)
+
+    @property
+    def is_x_ray(self) -> bool:
+        """Whether the slices are chest X-rays."""
+        return self.modality in X_RAYS
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any]) -> "DataProperties":
@@ -145,7 +173,11 @@ class DataProperties(NamedTuple):
         labels = _read_labels(content.get("labels", {}))
         classes = dict(content.get("classes", {}))
         _check_classes([(value, name) for name, value in classes.items()])
-        return cls(_read_rule(content.get("intensity")), bits, labels, classes)
+        return cls(
+            *(_read_rule(content.get("intensity")), bits, labels),
+            classes=classes,
+            modality=_read_modality(content.get("modality", CT)),
+        )
 
     def name_classes(self, num_classes: int) -> dict[int, str]:
         """Name of every class beside the background, from 1, of a network with so many."""
@@ -162,4 +194,5 @@ class DataProperties(NamedTuple):
             "bits": self.bits,
             "labels": {str(value): name for value, name in self.labels.items()},
             "classes": dict(self.classes),
+            "modality": self.modality,
         }

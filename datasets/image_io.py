@@ -17,13 +17,14 @@ _PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 _LOSSY_TINT = 1 / 16
 
 
-def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
+def read_gray(path: Path, *, as_luma: bool = False, on_black: bool = False) -> np.ndarray:
     """A grey image as stored, upright as its orientation (EXIF, TIFF) says.
 
     Args:
         path: The file; its content decides on the format, not its name. Three equal channels count
             as grey, and nearly equal ones where the format is lossy.
         as_luma: Take the luma (ITU-R BT.601) of a coloured or palette image instead of refusing it.
+        on_black: Lay a see-through image on black instead of refusing it.
 
     Returns:
         (H, W) uint8 or uint16, black being 0.
@@ -32,6 +33,38 @@ def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
         UserError: The file cannot be read, is damaged or truncated, is coloured or see-through, or
             holds several pages.
     """
+    image, header = _load(path)
+    if on_black:
+        image = _on_black(image, header)
+    else:
+        _check_opaque(image, header, path)
+    if image.ndim == 3:
+        image = _to_one_channel(image[..., :3], header, as_luma, path)
+    if header.is_inverted and image.dtype == np.uint16:
+        image = np.iinfo(np.uint16).max - image
+    return image if header.orientation == 1 else _turn(image, header.orientation)
+
+
+def read_painted(path: Path) -> np.ndarray:
+    """Where a drawing is neither black nor see-through, upright as its orientation says.
+
+    Args:
+        path: Grey, coloured or palette image.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        UserError: As read_gray, but for colours and see-through px.
+    """
+    image, header = _load(path)
+    image = _on_black(image, header)
+    painted = image > 0 if image.ndim == 2 else (image > 0).any(axis=2)
+    return painted if header.orientation == 1 else _turn(painted, header.orientation)
+
+
+def _load(path: Path) -> tuple[np.ndarray, ImageHeader]:
+    """An image as stored, with what its header says."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -51,12 +84,7 @@ def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
         raise UserError(f"{path}: {error}; restore it or remove it with its pair") from error
     if image.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{path}: {image.dtype} pixels; store 8 or 16 bit grey levels")
-    _check_opaque(image, header, path)
-    if image.ndim == 3:
-        image = _to_one_channel(image[..., :3], header, as_luma, path)
-    if header.is_inverted and image.dtype == np.uint16:
-        image = np.iinfo(np.uint16).max - image
-    return image if header.orientation == 1 else _turn(image, header.orientation)
+    return image, header
 
 
 def _check_pages(header: ImageHeader, path: Path) -> None:
@@ -81,6 +109,18 @@ def _check_opaque(image: np.ndarray, header: ImageHeader, path: Path) -> None:
         is_opaque = header.transparent is None or not (grey == header.transparent).any()
     if not is_opaque:
         raise UserError(f"{path}: a transparent image; save it without alpha channel, opaque")
+
+
+def _on_black(image: np.ndarray, header: ImageHeader) -> np.ndarray:
+    """Without an alpha channel: what shines through is black."""
+    if image.ndim == 3 and image.shape[2] == 4:
+        alpha = image[..., 3:].astype(np.float32) / np.iinfo(image.dtype).max
+        return np.rint(image[..., :3] * alpha).astype(image.dtype)
+    if header.transparent is not None:
+        grey = image if image.ndim == 2 else image[..., 0]
+        image = image.copy()
+        image[grey == header.transparent] = 0
+    return image
 
 
 def _to_one_channel(

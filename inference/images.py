@@ -1,7 +1,7 @@
 """Single slices as image files: probability, mask and overlay of each, a sheet of all."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from datasets.image_io import read_gray, write_png
+from datasets.radiographs import read_radiograph
 from inference.case_files import case_files
 from inference.failures import Failures
 from inference.inputs import InputCase
 from inference.model import Model
-from inference.output_names import CONTACT_SHEET, IMAGE_ENDINGS, IMAGE_MASK
+from inference.output_names import CONTACT_SHEET, IMAGE_ENDINGS, IMAGE_MASK, X_RAY_ENDINGS
 from inference.pictures import Tile, draw_overlay, pick_evenly, save_sheet
+from inference.radiograph_report import LungFields, write_report
 from inference.slices import PredictedSlice, predict_slices, to_levels
 from training.prediction import check_prediction
 from utils.files import whole_file
@@ -23,14 +25,28 @@ from utils.progress import Progress
 
 
 class _Done(NamedTuple):
-    """An image that was predicted: its lesion px, and whether its mask holds classes."""
+    """An image that was predicted.
+
+    Attributes:
+        case: What it is.
+        area: Its lesion px.
+        has_classes: Whether its mask holds classes.
+        has_report: Whether there is a report of severity.
+    """
 
     case: InputCase
     area: int
     has_classes: bool
+    has_report: bool
 
 
-def predict_images(cases: Sequence[InputCase], model: Model, out: Path, failures: Failures) -> str:
+def predict_images(
+    cases: Sequence[InputCase],
+    model: Model,
+    out: Path,
+    failures: Failures,
+    fields: LungFields | None = None,
+) -> str:
     """Predict images, batch by batch, whatever their sizes.
 
     Args:
@@ -38,6 +54,7 @@ def predict_images(cases: Sequence[InputCase], model: Model, out: Path, failures
         model: What predicts.
         out: Output folder.
         failures: Gets those that cannot be read or written.
+        fields: Where lungs of X-rays are from, for their reports of severity; None writes none.
 
     Returns:
         What was done, for a line.
@@ -46,10 +63,11 @@ def predict_images(cases: Sequence[InputCase], model: Model, out: Path, failures
         UserError: The first failure, unless others are to go on.
     """
     done: list[_Done] = []
+    read = read_radiograph if model.data_properties.is_x_ray else read_gray
     start = time.perf_counter()
     slices = predict_slices(
         model.predictor,
-        [partial(read_gray, case.path) for case in cases],
+        [partial(read, case.path) for case in cases],
         model.config.evaluation.batch_size,
         on_error=(lambda i, error: failures.add(cases[i], error)) if failures.keep_going else None,
     )
@@ -57,35 +75,49 @@ def predict_images(cases: Sequence[InputCase], model: Model, out: Path, failures
         for predicted in Progress(slices, "images", total=len(cases)):
             case = cases[predicted.index]
             with failures.of(case):
-                done.append(_write(case, predicted, model.threshold, out))
+                done.append(_write(case, predicted, model, out, fields))
     rate = len(cases) / (time.perf_counter() - start)
     if len(done) > 1:
-        _write_sheet(done, model.name, out / CONTACT_SHEET)
+        _write_sheet(done, model.name, out / CONTACT_SHEET, read)
     num_lesion = sum(item.area > 0 for item in done)
-    return f"{len(done)} images: lesion in {num_lesion}; {rate:.1f} images/s"
+    note = ""
+    if fields and not any(item.has_report for item in done):
+        note = "; no report of severity, as the network finds no lungs: give them by --lung"
+    return f"{len(done)} images: lesion in {num_lesion}; {rate:.1f} images/s{note}"
 
 
-def _write(case: InputCase, predicted: PredictedSlice, threshold: float, out: Path) -> _Done:
+def _write(
+    case: InputCase,
+    predicted: PredictedSlice,
+    model: Model,
+    out: Path,
+    fields: LungFields | None,
+) -> _Done:
     """All files of an image."""
     prob = predicted.lesion_prob()
     check_prediction(prob, str(case.path))
-    label = predicted.label(threshold)
+    label = predicted.label(model.threshold)
     has_classes = len(predicted.prob) > 1
     overlay = draw_overlay(predicted.gray, label)
-    with case_files(out, case.stem, IMAGE_ENDINGS) as base:
+    endings = X_RAY_ENDINGS if model.data_properties.is_x_ray else IMAGE_ENDINGS
+    with case_files(out, case.stem, endings) as base:
         pictures = (label if has_classes else label * 255, to_levels(prob), overlay[..., ::-1])
         for ending, picture in zip(IMAGE_ENDINGS, pictures, strict=True):
             write_png(base.with_name(base.name + ending), picture)
-    return _Done(case, int(np.count_nonzero(label)), has_classes)
+        names = model.data_properties.name_classes(max(len(predicted.prob) - 1, 1))
+        has_report = bool(fields) and write_report(base, case, predicted, label, names, fields)
+    return _Done(case, int(np.count_nonzero(label)), has_classes, has_report)
 
 
-def _write_sheet(done: Sequence[_Done], name: str, path: Path) -> None:
+def _write_sheet(
+    done: Sequence[_Done], name: str, path: Path, read: Callable[[Path], np.ndarray]
+) -> None:
     """Some of the images with their masks, read again: no picture is ever kept in memory."""
     tiles = []
     for index in pick_evenly([item.area for item in done]):
-        case, area, has_classes = done[index]
+        case, area, has_classes, _ = done[index]
         mask = read_gray(path.parent / f"{case.stem}{IMAGE_MASK}")
         label = mask if has_classes else (mask > 0).astype(np.uint8)
-        tiles.append(Tile(f"{case.stem}\n{area:,} px", read_gray(case.path), label))
+        tiles.append(Tile(f"{case.stem}\n{area:,} px", read(case.path), label))
     with whole_file(path) as file:
         save_sheet(file, tiles, f"{name}: {len(tiles)} of {len(done)} images; research only")

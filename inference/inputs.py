@@ -5,6 +5,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
+from datasets.radiographs import is_radiograph
 from datasets.volumes import (
     DicomSeries,
     check_disk,
@@ -21,6 +22,7 @@ from utils.messages import count
 
 CT, ANY = "CT", "any"  # what --modality takes for CT
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
+_DICOM_SUFFIXES = (".dcm", ".dicom")
 _DICOMDIR = "DICOMDIR"
 _MAX_LISTED = 5
 
@@ -29,7 +31,7 @@ class InputCase(NamedTuple):
     """One image or one volume to predict.
 
     Attributes:
-        path: The image, the NIfTI file, or the folder of a DICOM series.
+        path: The image, the X-ray, the NIfTI file, or the folder of a DICOM series.
         stem: What names of its files begin with, below the output folder: it keeps the sub-folder
             that a case was found in.
         is_volume: Whether it is a scan rather than a single slice.
@@ -65,7 +67,9 @@ class _File(NamedTuple):
     root: Path
 
 
-def find_inputs(paths: Sequence[Path], out: Path, *, any_modality: bool = False) -> FoundInputs:
+def find_inputs(
+    paths: Sequence[Path], out: Path, *, any_modality: bool = False, x_rays: bool = False
+) -> FoundInputs:
     """Look for cases; folders are searched at all depths, what is hidden is passed over.
 
     DICOM files of all paths are taken together, as a shell names those of a folder one by one. A
@@ -74,7 +78,8 @@ def find_inputs(paths: Sequence[Path], out: Path, *, any_modality: bool = False)
     Args:
         paths: Files and folders.
         out: Output folder; within a folder of inputs it is not searched.
-        any_modality: Take DICOM images of all modalities for CT.
+        any_modality: Take DICOM images of all modalities for what is looked for.
+        x_rays: Look for X-rays among DICOM files, each an image of its own; else for CT alone.
 
     Raises:
         UserError: No such path, a file of an unknown kind, a folder without a case, or two cases
@@ -85,10 +90,10 @@ def find_inputs(paths: Sequence[Path], out: Path, *, any_modality: bool = False)
     earlier = find_earlier_outputs(file.path for file in files if file.path != file.root)
     searched = {file.root for file in files if file.path in earlier}
     files = [file for file in files if file.path not in earlier]
-    named = [(file, _by_suffix(file)) for file in files]
+    named = [(file, _by_itself(file, x_rays, any_modality)) for file in files]
     others = [file for file, case in named if case is None]
     dicom = {file.path: file.root for file in others if is_dicom(file.path)}
-    search = search_series(dicom, any_modality=any_modality)
+    search = search_series(dicom, any_modality=any_modality and not x_rays)
     pictures = [case.path for _, case in named if case and not case.is_volume]
     ornaments = find_disk_pictures(pictures, [file.path for file in files], search.series)
     found = [(file.root, case) for file, case in named if case and case.path not in ornaments]
@@ -142,6 +147,11 @@ def _is_of_disk(
 
 def _no_case(root: Path, others: Sequence[Path], any_modality: bool) -> UserError:
     """Why a path holds none."""
+    if x_ray := next((path for path in others if is_radiograph(path)), None):
+        return UserError(
+            f"--input {x_ray}: a chest X-ray, but the checkpoint was trained on CT; give one that "
+            "was trained on X-rays, or --modality any if it is CT that was tagged wrongly"
+        )
     if any(is_dicom(path) for path in others):
         try:
             find_series(root, any_modality=any_modality)
@@ -154,14 +164,18 @@ def _no_case(root: Path, others: Sequence[Path], any_modality: bool) -> UserErro
     return UserError(f"--input {root}: neither an image nor a scan ({known}, or DICOM)")
 
 
-def _by_suffix(file: _File) -> InputCase | None:
-    """An image or a NIfTI file; None for anything else."""
+def _by_itself(file: _File, x_rays: bool, any_modality: bool) -> InputCase | None:
+    """An image or a NIfTI file, or an X-ray in DICOM where such are wanted; None for others."""
     path, name = file.path, file.path.name.lower()
     folder = path.relative_to(file.root).parent
     if name.endswith(_NIFTI_SUFFIXES):
         return InputCase(path, folder / nifti_stem(path), is_volume=True)
     if name.endswith(IMAGE_SUFFIXES):
         return InputCase(path, folder / path.stem, is_volume=False)
+    if x_rays and is_radiograph(path, any_modality=any_modality):
+        # A UID for a name has dots of its own.
+        stem = path.stem if name.endswith(_DICOM_SUFFIXES) else path.name
+        return InputCase(path, folder / stem, is_volume=False)
     return None
 
 

@@ -7,40 +7,42 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.volumes import Volume, nifti_stem, open_nifti
+from datasets.volumes import Volume, open_nifti
 from datasets.volumes.scratch import scratch_array
 from utils.errors import UserError
 
-_SUFFIXES = (".nii.gz", ".nii")
+NIFTI_SUFFIXES = (".nii.gz", ".nii")
 _AFFIXES = ("{}", "{}_lung", "{}_lungs", "{}_lung_mask", "{}_lungmask", "lung_{}")
 _SAME_PLACE_MM = 1.0
 
 
-def find_lung_mask(lung: Path, name: str, num_volumes: int) -> Path:
-    """The lung mask of a volume.
+def find_lung_mask(
+    lung: Path, name: str, num_cases: int, suffixes: tuple[str, ...] = NIFTI_SUFFIXES
+) -> Path:
+    """The lung mask of a volume, or of an X-ray.
 
     Args:
-        lung: A NIfTI file, for a single volume, or a folder of them, called as the volumes are
-            (or with _lung after it).
-        name: Of the volume.
-        num_volumes: How many there are.
+        lung: A mask, for a single case, or a folder of them, called as the cases are (or with
+            _lung after it).
+        name: Of the case.
+        num_cases: How many there are.
+        suffixes: Of masks.
 
     Raises:
-        UserError: No such mask, or one file for several volumes.
+        UserError: No such mask, or one file for several cases.
     """
     if lung.is_file():
-        if num_volumes > 1:
-            raise UserError(
-                f"--lung {lung}: one mask for {num_volumes} volumes; give a folder of masks"
-            )
+        if num_cases > 1:
+            raise UserError(f"--lung {lung}: one mask for {num_cases} scans; give a folder")
         return lung
     if not lung.is_dir():
         raise UserError(f"--lung {lung}: no such file or folder")
     wanted = [affix.format(name).lower() for affix in _AFFIXES]
     for path in sorted(lung.iterdir()):
-        if path.name.lower().endswith(_SUFFIXES) and nifti_stem(path).lower() in wanted:
+        suffix = next((one for one in suffixes if path.name.lower().endswith(one)), None)
+        if suffix and path.name[: -len(suffix)].lower() in wanted:
             return path
-    raise UserError(f"--lung {lung}: no mask of {name}; call it {name}.nii.gz")
+    raise UserError(f"--lung {lung}: no mask of {name}; call it {name}{suffixes[0]}")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ IMAGE_ENDINGS = (IMAGE_MASK, "_prob.png", "_overlay.png")
 CONTACT_SHEET = "contact_sheet.png"
 MASK, PROB, SHEET, SEG = "_mask.nii.gz", "_prob.nii.gz", "_sheet.png", "_seg.dcm"
 _SEVERITY = ("_severity.json", "_severity.csv", "_severity.html")
+X_RAY_ENDINGS = (*IMAGE_ENDINGS, *_SEVERITY)
 VOLUME_ENDINGS = (MASK, PROB, SHEET, SEG, *_SEVERITY)
 # Whatever else of a case was moved or removed, two of these are a prediction's and nobody else's.
 _TELLING = (IMAGE_ENDINGS, VOLUME_ENDINGS)

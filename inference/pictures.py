@@ -49,7 +49,7 @@ def draw_overlay(gray: np.ndarray, label: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) uint8, red first. Outlines lie outside: px of the lesion stay as they are.
     """
-    picture = np.repeat(_to_bytes(gray)[..., None], 3, axis=2)
+    picture = np.repeat(to_bytes(gray)[..., None], 3, axis=2)
     for value in np.unique(label[label > 0]):
         inside = (label == value).astype(np.uint8)
         line = cv2.dilate(inside, _CROSS) > inside
@@ -102,7 +102,7 @@ def _draw_tile(tile: Tile) -> np.ndarray:
     tall, wide = (max(round(_TILE * side / max(sides)), 1) for side in sides)
     size, is_smaller = (wide, tall), wide < width
     gray = cv2.resize(
-        _to_bytes(tile.gray), size, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+        to_bytes(tile.gray), size, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
     )
     label = np.zeros(gray.shape, np.uint8)
     for value in np.unique(tile.label[tile.label > 0]):
@@ -113,7 +113,7 @@ def _draw_tile(tile: Tile) -> np.ndarray:
     return draw_overlay(gray, label)
 
 
-def _to_bytes(gray: np.ndarray) -> np.ndarray:
+def to_bytes(gray: np.ndarray) -> np.ndarray:
     """Grey levels for the eye: 8 bits as they are, 16 bits between their extremes."""
     if gray.dtype == np.uint8:
         return gray

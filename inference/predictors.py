@@ -1,6 +1,6 @@
 """What turns network inputs into probabilities: a network, or any predictor on flipped slices."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -30,6 +30,34 @@ class Predictor(Protocol):
         ...
 
 
+class Heads(NamedTuple):
+    """What a batch gets.
+
+    Attributes:
+        prob: (B, K, h, w), as Predictor.predict.
+        lung: (B, 1, h, w) probability of lung; None without a lung head.
+    """
+
+    prob: Tensor
+    lung: Tensor | None
+
+
+@runtime_checkable
+class LungPredictor(Predictor, Protocol):
+    """A predictor that may know lungs as well."""
+
+    def predict_heads(self, images: Tensor) -> Heads:
+        """Probabilities of lesion and of lung, of a batch as Predictor.predict takes it."""
+        ...
+
+
+def predict_heads(predictor: Predictor, images: Tensor) -> Heads:
+    """All that a predictor knows of a batch, in one pass."""
+    if isinstance(predictor, LungPredictor):
+        return predictor.predict_heads(images)
+    return Heads(predictor.predict(images), None)
+
+
 class NetworkPredictor:
     """A network on its device, in its precision.
 
@@ -44,8 +72,13 @@ class NetworkPredictor:
 
     def predict(self, images: Tensor) -> Tensor:
         """See Predictor; the probabilities stay on the network's device."""
+        return self.predict_heads(images).prob
+
+    def predict_heads(self, images: Tensor) -> Heads:
+        """See LungPredictor."""
         _, output = next(predict(self._run.network, [{"image": images}], self._run.runtime))
-        return logits_to_prob(output.mask)
+        lung = None if output.lung is None else logits_to_prob(output.lung)
+        return Heads(logits_to_prob(output.mask), lung)
 
 
 class Flipped:
@@ -63,5 +96,11 @@ class Flipped:
 
     def predict(self, images: Tensor) -> Tensor:
         """See Predictor."""
-        mirrored = self._predictor.predict(images.flip(-1)).flip(-1)
-        return (self._predictor.predict(images) + mirrored) / 2
+        return self.predict_heads(images).prob
+
+    def predict_heads(self, images: Tensor) -> Heads:
+        """See LungPredictor."""
+        mirrored = predict_heads(self._predictor, images.flip(-1))
+        straight = predict_heads(self._predictor, images)
+        pairs = zip(straight, mirrored, strict=True)
+        return Heads(*(None if one is None else (one + other.flip(-1)) / 2 for one, other in pairs))

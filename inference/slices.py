@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from datasets.transforms import SliceTransform
-from inference.predictors import Predictor
+from inference.predictors import Predictor, predict_heads
 from training.prediction import resize_prob
 from utils.errors import UserError
 
@@ -28,11 +28,13 @@ class PredictedSlice(NamedTuple):
         index: Of the slice among those that were asked for.
         gray: (H, W) grey levels, as read.
         prob: (K, H, W) float32 in [0, 1].
+        lung: (H, W) float32 probability of lung; None of a network without a lung head.
     """
 
     index: int
     gray: np.ndarray
     prob: np.ndarray
+    lung: np.ndarray | None = None
 
     def lesion_prob(self) -> np.ndarray:
         """(H, W) probability of lesion, of any class."""
@@ -77,12 +79,18 @@ def predict_slices(
     slices = _read_ahead(reads, transform, batch_size * _BATCHES_AHEAD, on_error)
     try:
         while batch := list(islice(slices, batch_size)):
-            probs = predictor.predict(torch.stack([item.image for item in batch]))
-            for item, prob in zip(batch, probs, strict=True):
-                resized = torch.stack([resize_prob(channel, item.gray.shape) for channel in prob])
-                yield PredictedSlice(item.index, item.gray, resized.cpu().numpy())
+            probs, lungs = predict_heads(predictor, torch.stack([item.image for item in batch]))
+            for place, item in enumerate(batch):
+                prob = _at_size(probs[place], item.gray)
+                lung = None if lungs is None else _at_size(lungs[place], item.gray)[0]
+                yield PredictedSlice(item.index, item.gray, prob, lung)
     finally:
         slices.close()
+
+
+def _at_size(prob: Tensor, gray: np.ndarray) -> np.ndarray:
+    """Channels (K, h, w) at the size of a slice."""
+    return torch.stack([resize_prob(channel, gray.shape) for channel in prob]).cpu().numpy()
 
 
 def _read_ahead(

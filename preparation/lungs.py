@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.card import read_card
+from datasets.card import X_RAYS, read_card
 from datasets.image_io import write_png
 from datasets.intensity import IntensityRule
 from datasets.manifest import SPLITS, read_manifest_rows, slice_key
@@ -104,6 +104,8 @@ def derive_lungs(
 def _window(root: Path, window: tuple[float, float] | None) -> IntensityRule:
     """The window in HU that the slices were made with."""
     card = read_card(root)
+    if card is not None and card.modality in X_RAYS:
+        raise UserError(f"{root}: chest X-rays, but lungs can be found in CT alone")
     rule = IntensityRule("HU", *window) if window else card and card.intensity
     if rule is None or rule.unit != "HU":
         raise UserError(

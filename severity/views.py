@@ -82,7 +82,7 @@ def make_views(
         inside = [values == own for own in classes] if len(classes) > 1 else [values > 0]
         paths = tuple(outline(own[box])[0] for own in inside)
         aspect = width * volume.spacing[2] / (height * volume.spacing[1])
-        picture = _picture(window.apply(image))
+        picture = picture_url(window.apply(image))
         views.append(View(index, width, height, aspect, picture, *sides, paths))
     return views[::-1]
 
@@ -126,7 +126,7 @@ def _own_window(images: list[NDArray[np.float32]]) -> IntensityRule:
     return IntensityRule("arbitrary", float(low), float(max(high, low + 1e-6)))
 
 
-def _picture(grey: NDArray[np.uint8]) -> str:
+def picture_url(grey: NDArray[np.uint8]) -> str:
     """Data URL of a picture of at most 384 px."""
     shrink = min(_LONG_SIDE_PX / max(grey.shape), 1)
     size = [max(round(side * shrink), 1) for side in grey.shape[::-1]]

@@ -159,7 +159,7 @@ def test_masks_of_lungs_must_fit_their_volume(
     common = ["--checkpoint", best, "--out", tmp_path / "out", "--input"]
     for lung, inputs, parts in (
         (other, scans[:1], [str(other), "4 x 32 x 30", "4 x 32 x 32"]),
-        (other, scans, ["one mask for 2 volumes"]),
+        (other, scans, ["one mask for 2 scans"]),
         (tmp_path / "lungs", scans[1:], ["no mask of b"]),
         (tmp_path / "nowhere", scans[:1], ["no such file"]),
     ):

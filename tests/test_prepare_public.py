@@ -44,7 +44,7 @@ def test_the_list_names_licence_place_and_files_of_every_set(run_script: Callabl
     names = (
         "covid-ct-seg", "medseg-slices", "medseg-volumes", "kaggle-medseg", "mosmed", "uestc",
         "covid-19-20", "covid-semiseg", "covid-semiseg-multiclass", "covid-semiseg-unlabelled",
-        "kaggle-lesions",
+        "kaggle-lesions", "xray-covid", "covid-qu-ex", "qata-cov19", "xray-lungs",
     )  # fmt: skip
     for paragraph, name in zip(finished.out.split("\n\n"), names, strict=True):
         assert paragraph.startswith(f"{name}: ")

@@ -44,6 +44,7 @@ def test_class_labels_train_as_one_lesion(
         (["--patients", 3, 0, 1], "--patients"),
         (["--patients", 3], "--patients"),
         (["--min-severity", 1.5], "--min-severity"),
+        (["--modality", "xray", "--slices", 3], "--slices"),
     ],
 )
 def test_wrong_arguments_are_named(

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ _HALF = 128  # what lies above is set, in masks of 0/255 that were resized or st
 # Classes (H, W) uint8 from the values of a mask; raises ValueError for a value without a class.
 MaskDecoder = Callable[[np.ndarray], np.ndarray]
 Turn = Callable[[np.ndarray], np.ndarray]
+ImageReader = Callable[[Path], np.ndarray]
 _NUM_LISTED = 8
 
 
@@ -80,6 +82,7 @@ def image_case(
     turn: Turn = np.asarray,
     is_volume: bool = False,
     split: str | None = None,
+    read: ImageReader = read_gray,
 ) -> SourceCase:
     """A case of images; it can be sent to another process where `decode` can.
 
@@ -94,6 +97,7 @@ def image_case(
         turn: Brings stored slices upright: front on top, the patient's right on the left.
         is_volume: Whether the slices are of one scan.
         split: Of the source's own.
+        read: How images are read; masks are grey or palette images at any rate.
 
     Returns:
         A case whose `read` raises UserError for a file that is damaged, coloured, of another size
@@ -113,18 +117,18 @@ def image_case(
     return SourceCase(
         name,
         patient,
-        partial(_read_slices, ordered, decode, rule, palette, turn),
+        partial(_read_slices, ordered, decode, rule, palette, turn, read),
         num_slices=len(slices),
         is_volume=is_volume,
         split=UNLABELLED if unlabelled else split,
     )
 
 
-def read_found(file: FoundFile, *, as_luma: bool = False) -> np.ndarray:
-    """A grey image; see datasets.image_io.read_gray. Its errors name the archive, not a copy."""
+def read_found(file: FoundFile, *, read: ImageReader = read_gray) -> np.ndarray:
+    """An image by a reader of datasets.image_io. Its errors name the archive, not a copy."""
     with file.on_disk() as path:
         try:
-            return read_gray(path, as_luma=as_luma)
+            return read(path)
         except UserError as error:
             raise UserError(str(error).replace(str(path), str(file))) from error
 
@@ -142,20 +146,21 @@ def _read_slices(
     rule: IntensityRule | None,
     palette: bool,
     turn: Turn,
+    read: ImageReader,
     bits: int,
 ) -> Iterator[CaseSlice]:
     """The slices with all that lies beside them."""
     for files in slices:
-        stored = read_found(files.image)
+        stored = read_found(files.image, read=read)
         label = None
         if files.mask is not None:
-            pixels = _read_beside(files.mask, files.image, stored.shape, palette)
+            pixels = read_beside(files.mask, files.image, stored.shape, palette)
             try:
                 label = decode(pixels)
             except ValueError as error:
                 raise UserError(f"{files.mask}: {error}") from error
         lung, edge = (
-            None if file is None else _is_set(file, _read_beside(file, files.image, stored.shape))
+            None if file is None else _is_set(file, read_beside(file, files.image, stored.shape))
             for file in (files.lung, files.edge)
         )
         arrays = (to_grey(stored, rule, bits), label, lung, edge)
@@ -165,11 +170,11 @@ def _read_slices(
         )
 
 
-def _read_beside(
+def read_beside(
     file: FoundFile, image: FoundFile, shape: tuple[int, ...], palette: bool = False
 ) -> np.ndarray:
     """A mask of the size of its image."""
-    pixels = read_found(file, as_luma=palette)
+    pixels = read_found(file, read=partial(read_gray, as_luma=palette))
     if pixels.shape != shape:
         sizes = " against ".join(f"{width} x {height}" for height, width in (pixels.shape, shape))
         raise UserError(f"{file}: another size than {image} ({sizes} px); pair the right files")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datasets.card import SourceFacts
+from datasets.card import CT, SourceFacts
 from datasets.intensity import IntensityRule
 from datasets.sources.file_tree import FileTree
 
@@ -85,6 +85,9 @@ class Source(NamedTuple):
         find_cases: The cases in a folder as downloaded. Raises UserError for a file without its
             partner, or where nothing is found (listing what is there).
         downloads: Direct links.
+        modality: Of its images, as a card has it.
+        max_side: Longer side, px, to which its images are made smaller where they are larger; None
+            keeps the size that they have.
     """
 
     facts: SourceFacts
@@ -95,3 +98,5 @@ class Source(NamedTuple):
     intensity: IntensityRule | None
     find_cases: Callable[[FileTree], list[SourceCase]]
     downloads: tuple[Download, ...] = ()
+    modality: str = CT
+    max_side: int | None = None

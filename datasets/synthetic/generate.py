@@ -26,7 +26,7 @@ seed 0.
 Unlike real scans: organs are nearly uniform, vessels are straight pieces, the couch has two shapes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +63,9 @@ class SyntheticSlice(NamedTuple):
     lung: np.ndarray
 
 
-class _Patient(NamedTuple):
+class Patient(NamedTuple):
+    """A patient, and the scanner that they lie in."""
+
     frame: Frame
     anatomy: Anatomy
     tree: VesselTree
@@ -72,7 +74,8 @@ class _Patient(NamedTuple):
     scanner: Scanner
 
 
-def _make_patient(rng: np.random.Generator, image_size: int, min_severity: float) -> _Patient:
+def make_patient(rng: np.random.Generator, image_size: int, min_severity: float) -> Patient:
+    """Draw a patient; anatomy and disease do not depend on the image's size."""
     offset = 38 * (rng.random() < 0.15)  # some patients lie low in the field of view
     center = (128 + rng.normal(0, 3), np.clip(rng.normal(99, 6), 87, 112) + offset)
     frame = Frame.make(image_size, np.clip(rng.normal(1.03, 0.05), 0.9, 1.12), center)
@@ -80,7 +83,7 @@ def _make_patient(rng: np.random.Generator, image_size: int, min_severity: float
     scanner = Scanner.make(rng)
     tree = make_vessels(rng, anatomy)
     disease = make_disease(rng, anatomy, min_severity)
-    return _Patient(frame, anatomy, tree, Textures.make(rng, image_size), disease, scanner)
+    return Patient(frame, anatomy, tree, Textures.make(rng, image_size), disease, scanner)
 
 
 def generate_patient(
@@ -101,7 +104,7 @@ def generate_patient(
         min_severity: Least severity of disease, 0 to 1; 0 matches the real set below.
     """
     rng = np.random.default_rng([seed, patient])
-    person = _make_patient(rng, image_size, min_severity)
+    person = make_patient(rng, image_size, min_severity)
     top, bottom = rng.uniform(0.0, 0.12), rng.uniform(0.92, 1.0)
     slices = []
     for z in np.linspace(top, bottom, num_slices) * LUNG_HEIGHT:
@@ -135,9 +138,6 @@ def write_synthetic_set(
 ) -> FolderSummary:
     """Write <root>/<split>/{image,mask,label,lung}/<patient>_z<NNN>.png and <root>/manifest.csv.
 
-    All is written beside `root` under a temporary name and renamed at the end, so a set which was
-    interrupted never looks like a whole one.
-
     Args:
         root: Folder to make; must not exist, or be empty.
         num_patients: Patients per split; patients are numbered on from train over val to test.
@@ -148,16 +148,11 @@ def write_synthetic_set(
         progress: Wraps the iterable over patients, such as `tqdm.tqdm`.
 
     Raises:
-        UserError: `root` is not empty, or a split is unknown.
+        UserError: As write_patients.
     """
-    unknown = sorted(set(num_patients) - set(SPLITS))
-    if unknown:
-        raise UserError(f"unknown split {unknown[0]!r}: choose from {', '.join(SPLITS)}")
-    jobs: Iterable = [split for split in SPLITS for _ in range(num_patients.get(split, 0))]
-    splits = {}
-    with whole_folder(Path(root)) as partial:
-        writer = DataFolderWriter(partial)
-        for number, split in enumerate(progress(jobs) if progress else jobs, 1):
+
+    def draw(numbers: Sequence[int]) -> Iterator[Iterable[DataSlice]]:
+        for number in numbers:
             slices = generate_patient(
                 seed=seed,
                 patient=number,
@@ -165,7 +160,49 @@ def write_synthetic_set(
                 image_size=image_size,
                 min_severity=min_severity,
             )
-            for item in _data_slices(f"synthetic_{number:04d}", slices):
+            yield _data_slices(patient_name(number), slices)
+
+    card = DataCard((_FACTS,), LUNG_WINDOW, 8, LABELS)
+    return write_patients(root, num_patients, draw, card, progress)
+
+
+def patient_name(number: int) -> str:
+    """Of a synthetic patient; the same in CT and X-rays."""
+    return f"synthetic_{number:04d}"
+
+
+def write_patients(
+    root: Path,
+    num_patients: dict[str, int],
+    draw: Callable[[Sequence[int]], Iterable[Iterable[DataSlice]]],
+    card: DataCard,
+    progress: Callable[[Iterable], Iterable] | None = None,
+) -> FolderSummary:
+    """Write a data folder of drawn patients.
+
+    All is written beside `root` under a temporary name and renamed at the end, so a set which was
+    interrupted never looks like a whole one.
+
+    Args:
+        root: See write_synthetic_set.
+        num_patients: Likewise.
+        draw: Yields the slices of each of the patients with these numbers, in their order.
+        card: Of the folder.
+        progress: See write_synthetic_set.
+
+    Raises:
+        UserError: `root` is not empty, or a split is unknown.
+    """
+    unknown = sorted(set(num_patients) - set(SPLITS))
+    if unknown:
+        raise UserError(f"unknown split {unknown[0]!r}: choose from {', '.join(SPLITS)}")
+    jobs: Iterable = [split for split in SPLITS for _ in range(num_patients.get(split, 0))]
+    numbers = range(1, len(jobs) + 1)
+    splits = {}
+    with whole_folder(Path(root)) as partial:
+        writer = DataFolderWriter(partial)
+        for split, slices in zip(progress(jobs) if progress else jobs, draw(numbers), strict=True):
+            for item in slices:
                 writer.add(item)
                 splits[item.name] = split
-        return writer.finish(splits, DataCard((_FACTS,), LUNG_WINDOW, 8, LABELS))
+        return writer.finish(splits, card)

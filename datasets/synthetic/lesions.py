@@ -150,7 +150,7 @@ def _paint_effusion(frame: Frame, disease: Disease, layers: Layers, z: float) ->
     return fluid
 
 
-def _without_crumbs(outline: np.ndarray, least: float) -> np.ndarray:
+def without_crumbs(outline: np.ndarray, least: float) -> np.ndarray:
     """The outline without components of fewer px, which annotators pass over."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(outline.astype(np.uint8))
     kept = stats[:, cv2.CC_STAT_AREA] >= least
@@ -172,7 +172,7 @@ def paint_lesions(
     # Annotators draw one generous smooth outline around patchy disease.
     sigma = 1.6 * frame.size / 256
     outline = cv2.GaussianBlur(glass, (0, 0), sigma) > OUTLINE_COVERAGE
-    outline = _without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
+    outline = without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
     dense = cv2.GaussianBlur(solid, (0, 0), sigma) > 0.5
     label = np.where(outline, np.uint8(GROUND_GLASS), np.uint8(0))
     label[outline & dense] = CONSOLIDATION

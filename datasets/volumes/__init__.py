@@ -1,6 +1,6 @@
 """CT scans and label volumes of NIfTI and DICOM, seen slice by slice as a radiologist sees them."""
 
-from datasets.volumes.dicom import DicomVolume, open_series
+from datasets.volumes.dicom import DicomVolume, find_padding, open_series
 from datasets.volumes.dicom_disk import check_disk
 from datasets.volumes.dicom_file import DICOM_ERRORS, is_dicom, read_dicom
 from datasets.volumes.dicom_series import DicomSeries, find_series, list_files, search_series
@@ -20,6 +20,7 @@ __all__ = [
     "check_disk",
     "check_geometry",
     "describe_placeless",
+    "find_padding",
     "find_series",
     "is_dicom",
     "list_files",

@@ -82,7 +82,7 @@ def _decode(header: SliceHeader) -> np.ndarray:
             warnings.simplefilter("ignore")  # irregular values that nothing here depends on
             dataset = read_dicom(header.path)
             stored = dataset.pixel_array
-            padding = _find_padding(dataset, stored)
+            padding = find_padding(dataset, stored)
     except DICOM_ERRORS as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{header.path}: cannot be decoded ({reason}); export it again") from error
@@ -93,8 +93,12 @@ def _decode(header: SliceHeader) -> np.ndarray:
     return hounsfield
 
 
-def _find_padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
+def find_padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     """Which pixels were not scanned.
+
+    Args:
+        dataset: Of the file.
+        stored: (rows, columns) its pixels as stored.
 
     Source: DICOM PS3.3, C.7.5.1.1.2 (Pixel Padding Value and Range Limit).
     """

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from datasets.card import DataCard, read_card
+from datasets.card import X_RAYS, DataCard, read_card
 from datasets.data_folder import UNLABELLED
 from datasets.manifest import SPLITS
 from datasets.stored import map_ahead
@@ -93,6 +93,7 @@ def inspect_folder(
     if not (root / "manifest.csv").is_file():
         check.notes.append(f"{root}: no manifest.csv, so patients are told by the file names")
     check_split_list(root, splits, patients, check.problems)
+    check.notes.extend(_lone_notes(root, placed, card))
     _compare_slices(root, placed, thumbnails, check, allow_leak)
     return check
 
@@ -130,6 +131,14 @@ def _sum_up(
         )
 
 
+def _lone_notes(root: Path, placed: Sequence[PlacedSlice], card: DataCard | None) -> list[str]:
+    """Who cannot be told apart; of X-rays a patient may well have one."""
+    if card is not None and card.modality in X_RAYS:
+        return []
+    lone = explain_lone_slices([i.name for i in placed], [i.patient for i in placed])
+    return [f"{root}: {lone}"] if lone else []
+
+
 def _compare_slices(
     root: Path,
     placed: Sequence[PlacedSlice],
@@ -137,9 +146,7 @@ def _compare_slices(
     check: FolderCheck,
     allow_leak: bool,
 ) -> None:
-    """Say who cannot be told apart, which masks lie wrong, and what stands in two splits."""
-    lone = explain_lone_slices([i.name for i in placed], [i.patient for i in placed])
-    check.notes.extend([f"{root}: {lone}"] if lone else [])
+    """Say which masks lie wrong, and what stands in two splits."""
     check.problems.extend(explain_misfits(root, placed, thumbnails))
     pictures = [item.image for item in thumbnails]
     leaks = find_leaks_by_look(placed, pictures) if placed else Leaks({}, ())

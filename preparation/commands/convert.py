@@ -49,6 +49,13 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
         "--bits", type=int, choices=(8, 16), default=default.bits, help="of the images (default 8)"
     )
     parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PX",
+        help="longer side to which larger images are made smaller; 0 keeps their sizes (default 0 "
+        "for CT, 1024 for X-rays)",
+    )
+    parser.add_argument(
         "--keep-empty",
         default="all",
         metavar="all|none|RATIO",
@@ -154,6 +161,7 @@ def read_options(arguments: argparse.Namespace) -> ConversionOptions:
     """The options of the command line."""
     return ConversionOptions(
         bits=arguments.bits,
+        max_side=arguments.max_side,
         keep_empty=parse_keep_empty(arguments.keep_empty),
         lungs=not arguments.no_lungs,
         fractions=tuple(arguments.fractions),

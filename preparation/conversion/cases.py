@@ -71,14 +71,22 @@ def make_card(sources: Sequence[Source], bits: int) -> DataCard:
     """The card of a folder made of these sources.
 
     Its intensity rule is that of the sources that have one; None where these differ.
+
+    Raises:
+        UserError: The sources are of different modalities.
     """
+    modality, *others = dict.fromkeys(source.modality for source in sources)
+    if others:
+        names = ", ".join(f"{source.facts.name} ({source.modality})" for source in sources)
+        raise UserError(f"{names}: of different modalities; make a data folder of each")
     rules = {source.intensity for source in sources if source.intensity is not None}
     labels = dict(LESION)
     if have_common_labels(sources):
         merged = {value: name for source in sources for value, name in source.labels.items()}
         labels = dict(sorted(merged.items()))
     facts: dict[str, SourceFacts] = {source.facts.name: source.facts for source in sources}
-    return DataCard(tuple(facts.values()), rules.pop() if len(rules) == 1 else None, bits, labels)
+    rule = rules.pop() if len(rules) == 1 else None
+    return DataCard(tuple(facts.values()), rule, bits, labels, modality)
 
 
 def card_notes(sources: Sequence[Source]) -> list[str]:
@@ -94,3 +102,10 @@ def card_notes(sources: Sequence[Source]) -> list[str]:
             "intensity rule, and predict.py cannot apply one to a scan"
         )
     return notes
+
+
+def nothing_left(cases: Sequence[NamedCase], failures: Sequence[str]) -> str:
+    """Why not one slice was written."""
+    if failures:
+        return f"all {len(failures)} cases failed, the first one: {failures[0]}"
+    return f"none of {len(cases)} cases has a slice with lesion; use --keep-empty all"

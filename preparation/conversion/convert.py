@@ -26,11 +26,13 @@ from preparation.conversion.cases import (
     find_cases,
     have_common_labels,
     make_card,
+    nothing_left,
 )
 from preparation.conversion.grouping import assign_splits, describe_groups, join_patients
 from preparation.conversion.mask_check import MaskCheck, refuse_misplaced
 from preparation.conversion.mask_orientation import oriented_slices
 from preparation.conversion.options import ConversionOptions
+from preparation.conversion.size import shrink_slice
 from preparation.conversion.splits import assign_folds
 from preparation.overview import describe_folder
 from preparation.overview.grey_levels import FEW_LEVELS, describe_few_levels, num_levels
@@ -71,7 +73,7 @@ def convert(
     definitions = [source for source, _ in sources]
     card = make_card(definitions, options.bits)
     with whole_folder(out) as partial, ThreadPoolExecutor() as pool:
-        conversion = _Conversion(partial, pool, options, have_common_labels(definitions))
+        conversion = _Conversion(partial, pool, options, definitions)
         failures = []
         for case in progress(cases) if progress else cases:
             failures += conversion.write_case(case)
@@ -79,7 +81,7 @@ def convert(
         failures += left_out
         conversion.thin_out_empty()
         if not conversion.writer.written:
-            raise UserError(_nothing_left(cases, failures))
+            raise UserError(nothing_left(cases, failures))
         (groups, notes), written = conversion.group_patients(), conversion.writer.written
         notes += conversion.check_levels(out)
         if options.folds is None:
@@ -104,15 +106,16 @@ class _Conversion:
         root: Where to write.
         pool: Threads that encode.
         options: See ConversionOptions.
-        keep_classes: Whether labels keep their classes; else they hold lesion or none.
+        sources: Of the cases; labels keep their classes where these number them alike.
     """
 
     def __init__(
-        self, root: Path, pool: Executor, options: ConversionOptions, keep_classes: bool
+        self, root: Path, pool: Executor, options: ConversionOptions, sources: Sequence[Source]
     ) -> None:
         self.writer = DataFolderWriter(root, pool)
         self.most_levels = 0
-        self._options, self._keep_classes = options, keep_classes
+        self._options, self._keep_classes = options, have_common_labels(sources)
+        self._max_sides = {item.facts.name: options.side_for(item.max_side) for item in sources}
         self._looks: dict[str, _Look] = {}
         self._pairs: list[tuple[int, int]] = []
         self._masks = MaskCheck(options.mask_orientation)
@@ -123,7 +126,8 @@ class _Conversion:
         seen = []
         wanted = self._options.mask_orientation
         try:
-            for item in oriented_slices(case.case.read, self._options.bits, wanted):
+            for stored in oriented_slices(case.case.read, self._options.bits, wanted):
+                item = shrink_slice(stored, self._max_sides[case.source])
                 thumbnail = make_thumbnail(item.image)
                 lung = item.lung if self._options.lungs else None
                 seen.append(thumbnails_of(item.image, thumbnail, item.label, lung))
@@ -132,7 +136,8 @@ class _Conversion:
                 if self.most_levels < FEW_LEVELS:
                     self.most_levels = max(self.most_levels, num_levels(item.image))
                 name = case.slice_name(item.index)
-                self.writer.add(self._data_slice(name, case, item))
+                factor = len(stored.image) / len(item.image)
+                self.writer.add(self._data_slice(name, case, item, factor))
                 self._looks[name] = _Look(thumbnail, case.case.split)
                 names.add(name)
         except UserError as error:
@@ -217,8 +222,9 @@ class _Conversion:
             )
         return [warning for warning in warnings if warning]
 
-    def _data_slice(self, name: str, case: NamedCase, item: CaseSlice) -> DataSlice:
-        label = item.label
+    def _data_slice(self, name: str, case: NamedCase, item: CaseSlice, factor: float) -> DataSlice:
+        """What is written of a slice that was made smaller by a factor."""
+        label, spacing = item.label, case.case.spacing()
         if label is not None and not self._keep_classes:
             label = (label > 0).astype(np.uint8)
         return DataSlice(
@@ -231,7 +237,7 @@ class _Conversion:
             label,
             item.lung if self._options.lungs else None,
             item.edge,
-            case.case.spacing(),
+            spacing and (spacing[0] * factor, spacing[1] * factor, *spacing[2:]),
         )
 
     def _drop(self, names: set[str]) -> None:
@@ -242,9 +248,3 @@ class _Conversion:
 
 def _is_empty(item: CaseSlice) -> bool:
     return item.label is not None and not item.label.any()
-
-
-def _nothing_left(cases: Sequence[NamedCase], failures: Sequence[str]) -> str:
-    if failures:
-        return f"all {len(failures)} cases failed, the first one: {failures[0]}"
-    return f"none of {len(cases)} cases has a slice with lesion; use --keep-empty all"

@@ -6,6 +6,7 @@ from datasets.manifest import SPLITS
 from preparation.conversion.mask_orientation import MaskOrientation
 from utils.errors import UserError
 
+MIN_SIDE = 32  # px; nothing is told from smaller images
 MIN_FOLDS = 3  # train, val and test of a fold are three different parts
 
 
@@ -26,6 +27,8 @@ class ConversionOptions(NamedTuple):
         allow_leak: Whether a patient or a near-duplicate slice in two splits is only reported.
         keep_going: Whether the other cases carry on where one fails.
         mask_orientation: How the masks of all sources are brought to their images.
+        max_side: Longer side, px, to which larger images are made smaller; 0 keeps their sizes,
+            None goes by the source.
         describe: Whether fingerprint.json, fingerprint.html and montage.png are made.
     """
 
@@ -40,6 +43,7 @@ class ConversionOptions(NamedTuple):
     allow_leak: bool = False
     keep_going: bool = False
     mask_orientation: MaskOrientation = MaskOrientation()
+    max_side: int | None = None
     describe: bool = True
 
     @property
@@ -48,6 +52,14 @@ class ConversionOptions(NamedTuple):
         total = sum(self.fractions)
         pairs = zip(SPLITS, self.fractions, strict=True)
         return {split: share / total for split, share in pairs if share > 0}
+
+    def side_for(self, own_side: int | None) -> int | None:
+        """The longer side that images of a source have at most, px.
+
+        Args:
+            own_side: See Source.max_side.
+        """
+        return own_side if self.max_side is None else self.max_side
 
     def check(self) -> None:
         """Refuse what makes no sense.
@@ -72,6 +84,8 @@ class ConversionOptions(NamedTuple):
                 f"--folds {self.folds}: must be at least {MIN_FOLDS}, as a fold has a part each "
                 "for training, validation and test"
             )
+        if self.max_side and self.max_side < MIN_SIDE:
+            raise UserError(f"--max-side {self.max_side}: must be 0 or at least {MIN_SIDE} px")
         if self.by_slice and not self.allow_leak:
             raise UserError("a split by slice puts patients into two splits: add --allow-leak")
         if self.by_slice and self.folds is not None:

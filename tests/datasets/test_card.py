@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datasets.card import DataCard, SourceFacts, read_card, write_card
+from datasets.card import DataCard, DataProperties, SourceFacts, read_card, write_card
 from datasets.intensity import LUNG_WINDOW
 from utils.errors import UserError
 
@@ -22,7 +22,9 @@ CARD = DataCard(
 )
 
 
-@pytest.mark.parametrize("card", [CARD, CARD._replace(intensity=None, bits=8, labels={})])
+@pytest.mark.parametrize(
+    "card", [CARD, CARD._replace(intensity=None, bits=8, labels={}, modality="CR")]
+)
 def test_a_card_is_read_as_it_was_written(card: DataCard, tmp_path: Path) -> None:
     write_card(tmp_path, card)
     assert read_card(tmp_path) == card
@@ -34,6 +36,21 @@ def test_a_card_is_legible_text(tmp_path: Path) -> None:
     text = (tmp_path / "dataset.json").read_text(encoding="utf-8")
     assert "Müller, 2020" in text
     assert json.loads(text)["intensity"] == {"unit": "HU", "low": -1250.0, "high": 250.0}
+
+
+def test_a_card_without_a_modality_is_of_ct(tmp_path: Path) -> None:
+    content = CARD.to_plain()
+    assert content.pop("modality") == "CT"
+    (tmp_path / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
+    assert read_card(tmp_path) == CARD
+    assert not DataProperties.from_plain({}).is_x_ray
+
+
+@pytest.mark.parametrize("modality", ["CR", "DX"])
+def test_properties_keep_the_modality(modality: str) -> None:
+    properties = DataProperties.from_card(CARD._replace(modality=modality))
+    assert properties.is_x_ray
+    assert DataProperties.from_plain(properties.to_plain()) == properties
 
 
 def test_a_folder_without_a_card_has_none(tmp_path: Path) -> None:
@@ -72,6 +89,7 @@ def swap(*keys: str | int, value: Any) -> Callable[[dict], None]:
         swap("labels", value={"0": "background"}),
         swap("sources", 0, "title", value=None),
         swap("sources", 0, value={"name\n": 1}),
+        swap("modality", value="MR"),
     ],
 )
 def test_a_card_with_a_fault_is_refused_by_name(change: Callable, tmp_path: Path) -> None:

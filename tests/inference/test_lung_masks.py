@@ -67,15 +67,15 @@ def test_a_mask_of_another_size_or_place_or_of_other_values_is_refused(tmp_path:
 def test_a_mask_is_found_by_the_name_of_its_volume(tmp_path: Path, name: str) -> None:
     for other in ("scan2.nii", "scan_lung.png", name):
         (tmp_path / other).touch()
-    assert find_lung_mask(tmp_path, "scan", num_volumes=3) == tmp_path / name
+    assert find_lung_mask(tmp_path, "scan", num_cases=3) == tmp_path / name
     with pytest.raises(UserError, match="no mask of other"):
-        find_lung_mask(tmp_path, "other", num_volumes=3)
+        find_lung_mask(tmp_path, "other", num_cases=3)
 
 
 def test_one_mask_is_for_one_volume(tmp_path: Path) -> None:
     (tmp_path / "any.nii").touch()
-    assert find_lung_mask(tmp_path / "any.nii", "scan", num_volumes=1) == tmp_path / "any.nii"
-    with pytest.raises(UserError, match="one mask for 2 volumes"):
-        find_lung_mask(tmp_path / "any.nii", "scan", num_volumes=2)
+    assert find_lung_mask(tmp_path / "any.nii", "scan", num_cases=1) == tmp_path / "any.nii"
+    with pytest.raises(UserError, match="one mask for 2 scans"):
+        find_lung_mask(tmp_path / "any.nii", "scan", num_cases=2)
     with pytest.raises(UserError, match="no such file"):
-        find_lung_mask(tmp_path / "none", "scan", num_volumes=1)
+        find_lung_mask(tmp_path / "none", "scan", num_cases=1)

@@ -2,6 +2,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from datasets.inspection import inspect_slices
 from datasets.pairing import find_slices
 from datasets.slices import SliceDataset
 from datasets.transforms import SliceTransform
-from inference.predictors import Flipped, NetworkPredictor
+from inference.predictors import Flipped, Heads, NetworkPredictor
 from inference.slices import PredictedSlice, predict_slices, to_levels
+from models import create_model
+from training.builders import build_runtime
 from training.prediction import logits_to_prob
 from training.trained_run import open_run
+from utils.config_loader import load_config
 from utils.errors import UserError
 
 SIZE = (12, 16)
@@ -168,3 +172,35 @@ def test_several_logits_become_a_softmax() -> None:
     prob = logits_to_prob(torch.tensor([[[[0.0]], [[1.0]], [[2.0]]]]))
     torch.testing.assert_close(prob.sum(1), torch.ones(1, 1, 1))
     assert prob.flatten().tolist() == pytest.approx([0.0900, 0.2447, 0.6652], abs=1e-4)
+
+
+class WithLungs(Columns):
+    """Lungs where probabilities of lesion are low."""
+
+    def predict_heads(self, images: Tensor) -> Heads:
+        prob = self.predict(images)
+        return Heads(prob, 1 - prob)
+
+
+def test_lungs_come_at_the_size_of_the_slice_and_flipped_with_it() -> None:
+    reads = [partial(read_constant, 9), lambda: np.zeros((5, 7), np.uint8)]
+    for predicted in predict_slices(WithLungs(), reads, batch_size=2):
+        assert predicted.lung.shape == predicted.gray.shape
+        np.testing.assert_allclose(predicted.lung, 1 - predicted.prob[0], atol=1e-6)
+    for predicted in predict_slices(Flipped(WithLungs()), reads, batch_size=2):
+        np.testing.assert_allclose(predicted.lung, 0.5, atol=1e-6)
+    for predictor in (Columns(), Flipped(Columns())):
+        assert next(predict_slices(predictor, reads, batch_size=2)).lung is None
+
+
+def test_a_network_with_a_lung_head_gives_its_lungs(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = load_config(overrides=["model.name=coeranet", "data.image_size=64"])
+    network = create_model("coeranet").eval()
+    run = SimpleNamespace(network=network, config=config, runtime=build_runtime(config))
+    images = torch.randn(1, 1, 64, 64)
+    heads = NetworkPredictor(run).predict_heads(images)
+    with torch.no_grad():
+        output = network(images)
+    assert torch.equal(heads.lung, torch.sigmoid(output.lung))
+    assert torch.equal(heads.prob, torch.sigmoid(output.mask))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.card import DataCard, write_card
+from datasets.card import DataCard, read_card, write_card
 from datasets.image_io import read_gray, write_png
 from datasets.intensity import LUNG_WINDOW, UNIT_RANGE, IntensityRule
 from datasets.pairing import find_slices
@@ -85,6 +85,15 @@ def test_an_unknown_window_is_asked_for_and_nothing_is_written(
     refused(narrow, "-600 to 250 HU is too narrow")
     assert not list(tmp_path.rglob("*lung_derived*"))
     assert run_script("prepare.py", "lungs", tmp_path, "--window", "-1250", "250").code == 0
+
+
+def test_x_rays_are_refused_whatever_the_window(
+    run_script: Callable, refused: Callable, tmp_path: Path
+) -> None:
+    write_folder(tmp_path)
+    write_card(tmp_path, read_card(tmp_path)._replace(modality="DX"))
+    finished = run_script("prepare.py", "lungs", tmp_path, "--window", "-1250", "250")
+    refused(finished, str(tmp_path), "chest X-rays")
 
 
 def test_a_scan_without_lungs_gets_no_masks(run_script: Callable, tmp_path: Path) -> None:

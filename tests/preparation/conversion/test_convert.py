@@ -107,6 +107,21 @@ def test_lung_masks_are_written_unless_told_otherwise(
     assert all((item.lung is not None) == expected for item in find_slices(tmp_path / "out", "val"))
 
 
+@pytest.mark.parametrize(("own", "wanted", "side"), [(48, None, 48), (48, 0, 64), (None, 32, 32)])
+def test_large_images_are_made_smaller_and_their_px_larger(
+    own: int | None, wanted: int | None, side: int, tmp_path: Path
+) -> None:
+    source, tree = make_source(tmp_path / "in", make_case("a", lung=True))
+    options = PLAIN._replace(max_side=wanted)
+    convert([(source._replace(max_side=own), tree)], tmp_path / "out", options)
+    for path in (tmp_path / "out" / "train").rglob("*.png"):
+        assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (side, side)
+    row = next(iter(rows(tmp_path).values()))
+    height, width, distance = (float(part) for part in row["spacing_mm"].split("x"))
+    assert (height, width) == pytest.approx((0.7 * 64 / side, 0.8 * 64 / side), rel=1e-3)
+    assert distance == 5
+
+
 def test_single_slices_are_called_after_their_case(tmp_path: Path) -> None:
     cases = [make_case(f"s{n}", lesion_rows=(8,), is_volume=False) for n in range(3)]
     run(tmp_path, *cases)

@@ -90,3 +90,14 @@ def test_the_card_has_the_rule_of_the_sources_that_have_one(
     assert [facts.name for facts in card.sources] == ["first", "second"]
     assert card.intensity == (first[0].intensity if is_kept else None)
     assert bool(summary.notes) == (not is_kept)
+
+
+def test_ct_and_x_rays_do_not_go_into_one_folder(tmp_path: Path) -> None:
+    (ct, tree), (x_ray, _) = (
+        make_source(tmp_path / "in", make_case(name), name=name) for name in ("first", "second")
+    )
+    sources = [(ct, tree), (x_ray._replace(modality="DX"), tree)]
+    with pytest.raises(UserError, match=r"first \(CT\), second \(DX\): of different modalities"):
+        convert(sources, tmp_path / "out", PLAIN)
+    convert(sources[1:], tmp_path / "out", PLAIN)
+    assert read_card(tmp_path / "out").modality == "DX"

@@ -16,6 +16,8 @@ from utils.errors import UserError
         ({"fractions": (1.2, -0.2, 0.0)}, "--fractions: three numbers from 0 to 1"),
         ({"fractions": (0.5, 0.5)}, "--fractions: three numbers"),
         ({"seed": -1}, "--seed -1"),
+        ({"max_side": 16}, "--max-side 16: must be 0 or at least 32 px"),
+        ({"max_side": -1}, "--max-side -1"),
         ({"folds": 2}, "--folds 2: must be at least 3"),
         ({"by_slice": True}, "add --allow-leak"),
         ({"by_slice": True, "allow_leak": True, "folds": 5}, "--folds"),
