@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.decoder import decode, decode_strictly
+from datasets.decoder import decode_strictly
 from datasets.image_formats import ImageHeader, read_header
 from utils.errors import UserError
 from utils.files import describe_stand_in
@@ -41,8 +41,7 @@ def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
     try:
         header = read_header(data)
         _check_pages(header, path)
-        # The checksums of a PNG leave nothing to be warned of.
-        image = (decode if header.kind == "PNG" else decode_strictly)(header.pixels)
+        image = decode_strictly(header.pixels)
         if image is None:
             raise ValueError("not a readable image: empty, truncated or damaged")
     except UserError:
@@ -54,8 +53,8 @@ def read_gray(path: Path, *, as_luma: bool = False) -> np.ndarray:
     _check_opaque(image, header, path)
     if image.ndim == 3:
         image = _to_one_channel(image[..., :3], header, as_luma, path)
-    if header.is_inverted and image.dtype == np.uint16:
-        image = np.iinfo(np.uint16).max - image
+    if header.white and image.dtype == np.uint16:
+        image = header.white - image
     return image if header.orientation == 1 else _turn(image, header.orientation)
 
 
@@ -74,7 +73,9 @@ def _check_pages(header: ImageHeader, path: Path) -> None:
 
 def _check_opaque(image: np.ndarray, header: ImageHeader, path: Path) -> None:
     """Refuse what lets shine through another picture: its levels are not what is seen."""
-    if image.ndim == 3 and image.shape[2] == 4:
+    if header.is_translucent:
+        is_opaque = False
+    elif image.ndim == 3 and image.shape[2] == 4:
         is_opaque = bool((image[..., 3] == np.iinfo(image.dtype).max).all())
     else:
         grey = image if image.ndim == 2 else image[..., 0]

@@ -109,10 +109,13 @@ def is_label_map(values: StoredValues, most_classes: int = _MOST_CLASSES) -> boo
     """
     if values.low == values.high:
         return False
-    levels, counts = np.unique(np.concatenate(values.slices), return_counts=True)
+    everything = np.concatenate(values.slices)
+    levels = np.unique(everything)
     if len(levels) <= most_classes and values.low >= 0 and (levels == levels.round()).all():
         return True
-    return bool(np.sort(counts)[-2:].sum() >= (1 - _MOST_BETWEEN) * counts.sum())
+    rounded = np.rint((everything - values.low) / ((values.high - values.low) * _ROUNDING))
+    counts = np.sort(np.bincount(rounded.astype(int)))
+    return bool(counts[-2:].sum() >= (1 - _MOST_BETWEEN) * counts.sum())
 
 
 def is_offset(values: StoredValues) -> bool:
