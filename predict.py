@@ -12,6 +12,7 @@ from inference.inputs import (
     InputCase,
     describe_earlier,
     describe_ignored,
+    describe_masks,
     find_inputs,
 )
 from inference.intensity_options import AUTO, INTENSITIES, IntensityOptions
@@ -43,6 +44,8 @@ def main() -> None:
         warnings.append(describe_ignored(found.ignored))
     if found.earlier:
         warnings.append(f"passed over {describe_earlier(found.earlier)}")
+    if found.masks:
+        warnings.append(f"passed over {describe_masks(found.masks)}")
     warnings += found.notes
     for warning in filter(None, warnings):
         print(f"warning: {warning}")

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 _STDERR = 2
-# libjpeg, libtiff with its codecs, and OpenCV itself.
+# libjpeg, libpng, libtiff with its codecs, and OpenCV itself.
 _IS_DECODERS = re.compile(
-    r"^(\[ *(WARN|ERROR|INFO|DEBUG)|OpenCV|Corrupt JPEG|Premature end of JPEG|Inconsistent prog"
-    r"|Invalid SOS|Warning: unknown JFIF|Unknown Adobe|> )|TIFF"
+    r"^(\[ *(WARN|ERROR|INFO|DEBUG)|OpenCV|libpng |Corrupt JPEG|Premature end of JPEG"
+    r"|Inconsistent prog|Invalid SOS|Warning: unknown JFIF|Unknown Adobe|> )|TIFF"
 )
 # Not of tags that the library does not know, which many programs write.
 _IS_DAMAGE = re.compile(
@@ -33,33 +33,31 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def decode(data: bytes) -> np.ndarray | None:
-    """The pixels as stored, None for what is no image.
+def decode_strictly(data: bytes) -> np.ndarray | None:
+    """The pixels as stored, None for what is no image; one at a time.
+
+    libjpeg and libtiff go on after damage with what they can guess, and tell stderr alone.
 
     Returns:
         (H, W), or (H, W, C) in OpenCV's order BGR or BGRA.
-    """
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # an empty file, or a damaged header that asks for too much memory
-        return None
-
-
-def decode_strictly(data: bytes) -> np.ndarray | None:
-    """See decode; one at a time.
-
-    libjpeg and libtiff go on after damage with what they can guess, and tell stderr alone.
 
     Raises:
         ValueError: The decoder warned; with its words.
     """
     lines: list[str] = []
     with _one_at_a_time, _captured(lines):
-        image = decode(data)
+        image = _decode(data)
     damage = [line for line in lines if _IS_DAMAGE.search(line)]
     if damage and image is not None:
         raise ValueError(_PREFIX.sub("", damage[0]).strip())
     return image
+
+
+def _decode(data: bytes) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # an empty file, or a damaged header that asks for too much memory
+        return None
 
 
 def _open_scratch() -> BinaryIO:

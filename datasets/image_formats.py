@@ -16,6 +16,7 @@ _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _DESCRIPTION = 254, 258, 259, 262, 
 _ORIENTATION, _SAMPLES = 274, 277
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
 _DEFLATE = (8, 32946)
+_BMP_INFO = 40  # bytes of its header from Windows 3 on
 _REDUCED_OR_MASK = 1 | 4
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # fields of TIFF, as struct calls them
 _MAX_PAGES = 100_000
@@ -31,7 +32,9 @@ class ImageHeader(NamedTuple):
         orientation: 1 to 8 as in EXIF, of the stored pixels; 1 where the decoder turns them.
         num_pages: Pictures in the file.
         num_samples: Values per pixel where the file says so, else 1.
-        is_inverted: Whether 16-bit levels count from white to black, as the decoder leaves them.
+        white: What 16-bit levels count down from, as the decoder leaves them; 0 where they count
+            from black.
+        is_translucent: Whether there is an alpha channel that the decoder drops.
         transparent: The grey level that is see-through, as decoded; None without one.
     """
 
@@ -41,7 +44,8 @@ class ImageHeader(NamedTuple):
     orientation: int = 1
     num_pages: int = 1
     num_samples: int = 1
-    is_inverted: bool = False
+    white: int = 0
+    is_translucent: bool = False
     transparent: int | None = None
 
 
@@ -57,8 +61,7 @@ def read_header(data: bytes) -> ImageHeader:
                 return read(data)
             except (struct.error, IndexError, OverflowError, zlib.error, DamagedPngError) as error:
                 raise ValueError(f"a truncated or damaged {_NAMES[read]}") from error
-    others = {b"BM": "BMP", b"GIF8": "GIF"}
-    return ImageHeader(next((others[k] for k in others if data.startswith(k)), "other"), data)
+    return ImageHeader("GIF" if data.startswith(b"GIF8") else "other", data)
 
 
 def _read_png(data: bytes) -> ImageHeader:
@@ -141,8 +144,26 @@ def _read_tiff(data: bytes) -> ImageHeader:
         data,
         num_pages=num_pages,
         num_samples=_first(tags, _SAMPLES, 1),
-        is_inverted=_first(tags, _PHOTOMETRIC, 1) == 0 and _first(tags, _BITS, 1) == 16,
+        white=_white(_first(tags, _BITS, 1)) if _first(tags, _PHOTOMETRIC, 1) == 0 else 0,
     )
+
+
+def _white(bits: int) -> int:
+    """The largest level of so many bits, spread over 16; 0 for 8 and fewer: these are inverted."""
+    return (2**bits - 1) << (16 - bits) if 8 < bits <= 16 else 0
+
+
+def _read_bmp(data: bytes) -> ImageHeader:
+    """The fourth byte of a pixel is reserved, but some programs keep their alpha there."""
+    start, header_size = (
+        struct.unpack_from("<I", data, 10)[0],
+        struct.unpack_from("<I", data, 14)[0],
+    )
+    reserved = set()
+    if header_size >= _BMP_INFO and struct.unpack_from("<HI", data, 28) == (32, 0):
+        width, height = struct.unpack_from("<ii", data, 18)
+        reserved = set(data[start + 3 : start + 4 * abs(width * height) : 4])
+    return ImageHeader("BMP", data, is_translucent=not (reserved <= {0} or reserved <= {255}))
 
 
 def _check_deflated(data: bytes, tags: Mapping[int, tuple[int, ...]]) -> None:
@@ -206,5 +227,8 @@ _FORMATS = (
     ((b"\xff\xd8\xff",), _read_jpeg),
     ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _read_tiff),
     ((b"RIFF",), _read_webp),
+    ((b"BM",), _read_bmp),
 )
-_NAMES = {_read_png: "PNG", _read_jpeg: "JPEG", _read_tiff: "TIFF", _read_webp: "WebP"}
+_NAMES = {
+    _read_png: "PNG", _read_jpeg: "JPEG", _read_tiff: "TIFF", _read_webp: "WebP", _read_bmp: "BMP"
+}  # fmt: skip

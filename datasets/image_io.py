@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.decoder import decode, decode_strictly
+from datasets.decoder import decode_strictly
 from datasets.image_formats import ImageHeader, read_header
 from utils.errors import UserError
 from utils.files import describe_stand_in
@@ -40,8 +40,8 @@ def read_gray(path: Path, *, as_luma: bool = False, on_black: bool = False) -> n
         _check_opaque(image, header, path)
     if image.ndim == 3:
         image = _to_one_channel(image[..., :3], header, as_luma, path)
-    if header.is_inverted and image.dtype == np.uint16:
-        image = np.iinfo(np.uint16).max - image
+    if header.white and image.dtype == np.uint16:
+        image = header.white - image
     return image if header.orientation == 1 else _turn(image, header.orientation)
 
 
@@ -102,7 +102,9 @@ def _check_pages(header: ImageHeader, path: Path) -> None:
 
 def _check_opaque(image: np.ndarray, header: ImageHeader, path: Path) -> None:
     """Refuse what lets shine through another picture: its levels are not what is seen."""
-    if image.ndim == 3 and image.shape[2] == 4:
+    if header.is_translucent:
+        is_opaque = False
+    elif image.ndim == 3 and image.shape[2] == 4:
         is_opaque = bool((image[..., 3] == np.iinfo(image.dtype).max).all())
     else:
         grey = image if image.ndim == 2 else image[..., 0]

@@ -29,6 +29,8 @@ _BELOW_AIR_HU, _MOST_BELOW = -1200, 0.03
 # Cubic resampling overshoots an edge by up to a quarter of its step, at few px.
 _OVERSHOOT, _MOST_OVERSHOOT = 0.25, 0.02
 _ROUNDING = 0.01  # what interpolation leaves of black and white, as a share of the range
+_MOST_CLASSES = 8  # of a mask or label map that nothing but its values tells
+_MOST_BETWEEN = 0.02  # share of values between the two of a mask that was resampled
 _SHARES = ("air", "rim", "below")
 _LEAST_WHITE = {GRAY: 25.5, UNIT: 0.05}
 _WHITE = {GRAY: 255.0, UNIT: 1.0}
@@ -97,6 +99,23 @@ def recognise_unit(values: StoredValues) -> str | None:
     if values.low == values.high and 0 <= values.low <= _WHITE[GRAY]:
         return GRAY
     return next((unit for unit in (UNIT, GRAY, HU) if not find_misfit(values, unit)), None)
+
+
+def is_label_map(values: StoredValues, most_classes: int = _MOST_CLASSES) -> bool:
+    """Whether values are the classes of a mask or label map rather than a picture.
+
+    These are few whole numbers from 0 on; or, of a mask that was resampled, two values nearly
+    everywhere. Values that are all the same may be a blank scan.
+    """
+    if values.low == values.high:
+        return False
+    everything = np.concatenate(values.slices)
+    levels = np.unique(everything)
+    if len(levels) <= most_classes and values.low >= 0 and (levels == levels.round()).all():
+        return True
+    rounded = np.rint((everything - values.low) / ((values.high - values.low) * _ROUNDING))
+    counts = np.sort(np.bincount(rounded.astype(int)))
+    return bool(counts[-2:].sum() >= (1 - _MOST_BETWEEN) * counts.sum())
 
 
 def is_offset(values: StoredValues) -> bool:

@@ -16,6 +16,7 @@ from datasets.volumes import (
     search_series,
 )
 from inference.disk_pictures import find_disk_pictures, is_disk_file
+from inference.label_maps import find_label_maps
 from inference.output_names import find_earlier_outputs
 from utils.errors import UserError
 from utils.messages import count
@@ -51,12 +52,14 @@ class FoundInputs(NamedTuple):
         cases: In the order of --input; at least one.
         ignored: Files that are no case.
         earlier: Files that an earlier prediction has written.
+        masks: Masks and label maps of the cases.
         notes: How series were found, a line each.
     """
 
     cases: list[InputCase]
     ignored: list[Path]
     earlier: list[Path]
+    masks: list[Path]
     notes: list[str]
 
 
@@ -109,6 +112,8 @@ def find_inputs(
             f"--input {paths[0]}: holds nothing but {describe_earlier(sorted(earlier))}; name one "
             "of them itself if it is a scan"
         )
+    masks = _find_masks(found)
+    found = [(root, case) for root, case in found if case.path not in masks]
     ranks = {root: rank for rank, root in enumerate(dict.fromkeys(roots))}
     found.sort(key=lambda item: ranks[item[0]])
     cases = [case for _, case in found]
@@ -118,7 +123,16 @@ def find_inputs(
     notes = list(search.notes)
     if search.advice and not search.series:
         notes.append(f"no CT among DICOM files, but {search.others}{search.advice}")
-    return FoundInputs(cases, ignored, sorted(earlier), notes)
+    return FoundInputs(cases, ignored, sorted(earlier), sorted(masks), notes)
+
+
+def _find_masks(found: Iterable[tuple[Path, InputCase]]) -> set[Path]:
+    """Masks of other cases, unless they are named themselves."""
+    named = {root for root, _ in found}
+    cases = [case for _, case in found]
+    volumes = [case.path for case in cases if case.is_volume and not case.series]
+    images = [case.path for case in cases if not case.is_volume]
+    return find_label_maps(volumes, images, [c.series for c in cases if c.series]) - named
 
 
 def _root_of(path: Path, out: Path) -> Path:
@@ -229,3 +243,8 @@ def describe_ignored(ignored: Sequence[Path]) -> str:
 def describe_earlier(earlier: Sequence[Path]) -> str:
     """For a line about files that an earlier prediction has written."""
     return f"{count(len(earlier), 'file')} of an earlier prediction ({_list_names(earlier)})"
+
+
+def describe_masks(masks: Sequence[Path]) -> str:
+    """For a line about masks and label maps that lie beside the cases."""
+    return f"{count(len(masks), 'mask')} of other cases ({_list_names(masks)})"

@@ -14,6 +14,7 @@ from datasets.units import (
     UNIT,
     StoredValues,
     find_misfit,
+    is_label_map,
     is_offset,
     recognise_unit,
     sample_values,
@@ -69,7 +70,13 @@ class IntensityOptions(NamedTuple):
         """What a volume stores."""
         values = sample_values(volume)
         if self.unit == AUTO and not is_dicom:
-            if unit := recognise_unit(values):
+            unit = recognise_unit(values)
+            if unit in _RANGES and is_label_map(values):
+                raise UserError(
+                    f"{volume.path}: is a mask or label map by its values, {values.low:g} to "
+                    f"{values.high:g}, and no scan; leave it out, or say what it is by --intensity"
+                )
+            if unit:
                 return unit
             problem = f"{find_misfit(values, HU)}, nor grey levels of 0 to 255 or 0 to 1"
             raise self._refusal(volume, values, problem)

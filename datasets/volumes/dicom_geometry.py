@@ -7,14 +7,13 @@ from itertools import pairwise
 import numpy as np
 
 from datasets.volumes.dicom_header import BY_NUMBER, SliceHeader
+from datasets.volumes.geometry import is_strip
 from utils.errors import UserError
 
 # Of direction cosines: 0.06 degrees, half a px at the far side of an image of 512 px.
 _SAME_DIRECTION = 1e-3
 # Two slices that close are the same one, mm; the thinnest of CT are 0.1 mm.
 _SAME_PLACE = 0.01
-# A scan is as deep as it is wide, within these factors: mm, and px, of which thick slices have few.
-_FLAT_MM, _FLAT_PX = 8, 32
 # Positions are often written in tenths of a mm, so that steps seem to differ by as much, or are
 # where a table has come to rest; a missing slice makes a step twice as long. What one step is
 # allowed does not add up: every slice must lie at its place on the line, too.
@@ -82,8 +81,7 @@ def is_flat(headers: Sequence[SliceHeader]) -> bool:
     num_px = np.array([*first.size, len(headers)])
     lengths = np.array([*(num_px[:2] * first.spacing), depth])
     seen = np.arange(3) != axes[:, 2].argmax()
-    num_px, lengths = num_px[seen], lengths[seen]
-    return bool(num_px.min() * _FLAT_PX < num_px.max() or lengths.min() * _FLAT_MM < lengths.max())
+    return is_strip(num_px[seen].tolist(), lengths[seen].tolist())
 
 
 def place_by_number(headers: Sequence[SliceHeader]) -> list[SliceHeader]:

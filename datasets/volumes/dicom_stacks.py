@@ -39,8 +39,9 @@ def find_stacks(headers: Iterable[SliceHeader]) -> tuple[list[Stack], list[Slice
     """The stacks of any number of series, and the slices that belong to none: scouts.
 
     A UID per slice, as anonymisers write it, is one series where study, patient, number,
-    description, orientation, size and spacing are equal and no place is taken twice. Slices of one
-    series whose acquisitions, phases or reconstructions overlap are several stacks.
+    description, orientation, size and spacing are equal and no place is taken twice; where every
+    slice has a study of its own, or none, all of them must lie one step apart. Slices of one series
+    whose acquisitions, phases or reconstructions overlap are several stacks.
     """
     by_uid = _group(headers, lambda header: header.series)
     stacks, scouts = [], []
@@ -71,24 +72,36 @@ def _join(series: Sequence[list[SliceHeader]]) -> list[Stack]:
     """Every series, those of one slice joined where they are one stack."""
     single = [headers[0] for headers in series if len(headers) == 1]
     stacks = [Stack(headers) for headers in series if len(headers) > 1]
-    for headers in _group(single, _stack_key):
-        if len(headers) == 1 or not headers[0].study or not _are_one_stack(headers):
-            stacks += [Stack([header]) for header in headers]
-            continue
-        what = headers[0].title or "slices without a title"
-        note = (
-            f"{headers[0].path.parent}: {what}: {count(len(headers), 'slice')} with a "
-            "SeriesInstanceUID each are read as one series"
-        )
-        stacks.append(Stack(headers, note=note))
+    alone = []
+    for headers in _group(single, lambda header: (header.study, *_stack_key(header))):
+        if len(headers) == 1 or not headers[0].study:
+            alone += headers
+        else:
+            stacks += _join_group(headers, _are_one_stack(headers), "SeriesInstanceUID")
+    # Nobody but their places says that slices of different studies are one scan.
+    for headers in _group(alone, _stack_key):
+        is_one = len(headers) >= _SHORTEST_PASS and _is_even(headers)
+        stacks += _join_group(headers, is_one, "StudyInstanceUID and SeriesInstanceUID")
     return stacks
+
+
+def _join_group(headers: list[SliceHeader], is_one: bool, uids: str) -> list[Stack]:
+    """One stack with a note, or a stack per slice."""
+    if not is_one:
+        return [Stack([header]) for header in headers]
+    what = headers[0].title or "slices without a title"
+    note = (
+        f"{headers[0].path.parent}: {what}: {count(len(headers), 'slice')} with a {uids} each are "
+        "read as one series"
+    )
+    return [Stack(headers, note=note)]
 
 
 def _stack_key(header: SliceHeader) -> tuple:
     """What the slices of one stack have in common."""
     axes = np.nan_to_num(header.axes).ravel().round(3) + 0.0  # no -0
     spacing = np.round(header.spacing, 3)
-    return header.study, header.patient, header.title, header.size, *axes, *spacing.tolist()
+    return header.patient, header.title, header.size, *axes, *spacing.tolist()
 
 
 def _are_one_stack(headers: Sequence[SliceHeader]) -> bool:

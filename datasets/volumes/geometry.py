@@ -1,12 +1,15 @@
 """Whether what a header says of a scan's place in space can be believed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from datasets.volumes.volume import Volume
 from utils.errors import UserError
 
-# A chest is about as wide as it is deep; what is narrower was stored along other axes.
-_MOST_ELONGATED = 8.0
+# A chest is about as wide as it is deep, within these factors: mm, and px, of which thick slices
+# have few. What is narrower is a scout, some pictures, or was stored along other axes.
+_MOST_ELONGATED_MM, _MOST_ELONGATED_PX = 8, 32
 _SIDE_MM, _DISTANCE_MM = (0.02, 20.0), (0.02, 100.0)  # of a px, and from slice to slice
 _LONGEST_MM = 3000.0  # the range of a table is 2 m
 
@@ -23,6 +26,18 @@ def has_place(affine: np.ndarray) -> bool:
     return not (is_unit and not affine[:3, 3].any())
 
 
+def is_strip(num_px: Sequence[int], lengths: Sequence[float]) -> bool:
+    """Whether an axial slice, or a stack that is seen from the head, is a few px or mm thin.
+
+    Args:
+        num_px: Of both sides.
+        lengths: Of the same, mm.
+    """
+    return max(lengths) > _MOST_ELONGATED_MM * min(lengths) or max(
+        num_px
+    ) > _MOST_ELONGATED_PX * min(num_px)
+
+
 def check_geometry(volume: Volume) -> None:
     """Refuse a scan whose header describes no CT.
 
@@ -37,7 +52,7 @@ def check_geometry(volume: Volume) -> None:
     extent = max(height, width, distance * len(volume))
     if not (all(fits) and _DISTANCE_MM[0] <= distance <= _DISTANCE_MM[1] and extent <= _LONGEST_MM):
         problem = f"{voxel}, {extent:.4g} mm long"
-    elif max(height, width) > _MOST_ELONGATED * min(height, width):
+    elif is_strip(volume.shape[1:], (height, width)):
         problem = f"axial slices of {volume.shape[1]} x {volume.shape[2]} px, {voxel}"
     else:
         return

@@ -74,6 +74,23 @@ def open_nifti(path: Path) -> Iterator[NiftiVolume]:
         yield volume
 
 
+def read_nifti_shape(path: Path) -> tuple[int, int, int]:
+    """The stored shape of a volume by its header alone.
+
+    Raises:
+        UserError: As open_nifti.
+    """
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            stream.seek(0)
+            return read_facts(path, gzip.GzipFile(fileobj=stream) if packed else stream).shape
+    except GZIP_ERRORS as error:
+        raise damaged(path, error) from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
 def _open_plain(path: Path, stream: BinaryIO) -> NiftiVolume:
     """Map the file itself."""
     facts = read_facts(path, stream)

@@ -147,7 +147,9 @@ def _compare_slices(
     allow_leak: bool,
 ) -> None:
     """Say which masks lie wrong, and what stands in two splits."""
-    check.problems.extend(explain_misfits(root, placed, thumbnails))
+    misplaced = explain_misfits(root, placed, thumbnails)
+    check.problems.extend(misplaced.problems)
+    check.notes.extend(misplaced.suspicions)
     pictures = [item.image for item in thumbnails]
     leaks = find_leaks_by_look(placed, pictures) if placed else Leaks({}, ())
     (check.notes if allow_leak else check.problems).extend(_leak_lines(root, leaks))

@@ -1,7 +1,7 @@
 """The masks of a folder, scan by scan, and which of them lie wrong on their images."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +66,10 @@ class MaskReview:
                 own = images if len(drawn) == len(slices) else images.some(drawn)
                 counts = count_mask(own, [masks[place] for place in drawn], is_square=is_square)
                 self._scans[kind][patient].append(counts)
+
+    def counts(self, kind: str) -> Mapping[str, Sequence[MaskCounts]]:
+        """The scans of every patient; of a scan the slices that anybody has drawn on."""
+        return self._scans[kind]
 
     def misfits(self) -> list[Misfit]:
         """The masks that lie wrong, lesions first."""

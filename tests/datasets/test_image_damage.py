@@ -76,6 +76,25 @@ def test_a_profile_that_makes_no_sense_is_not_complained_of(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("place", [2, 40, -5, None], ids=["start", "middle", "end", "cut"])
+def test_a_png_with_a_damaged_stream_under_a_right_checksum_is_refused(
+    place: int | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = saved(np.random.default_rng(2).integers(0, 255, (60, 60), np.uint8), "PNG")
+    start = data.index(b"IDAT")
+    (length,) = struct.unpack_from(">I", data, start - 4)
+    stream = bytearray(data[start + 4 : start + 4 + length])
+    if place is None:
+        del stream[length // 2 :]
+    else:
+        stream[place] ^= 0x55
+    chunk = b"IDAT" + bytes(stream)
+    damaged = data[: start - 4] + struct.pack(">I", len(stream)) + chunk
+    damaged += struct.pack(">I", zlib.crc32(chunk)) + data[start + 8 + length :]
+    assert "damaged" in refusal(damaged, tmp_path)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "WEBP", "BMP"])
 def test_any_bytes_are_an_image_or_one_clear_error(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -1,6 +1,7 @@
 """The image reader on what other programs write: pages, orientation, transparency."""
 
 import io
+import struct
 from pathlib import Path
 
 import cv2
@@ -56,6 +57,52 @@ def test_black_is_0_in_a_tiff_that_counts_from_white(
     inverted = read(tiff([pixels], order=order, big=big, t262=0), tmp_path, "a.tif")
     assert inverted.dtype == dtype
     np.testing.assert_array_equal(inverted, np.iinfo(dtype).max - pixels)
+
+
+def packed(levels: np.ndarray, bits: int, *, photometric: int) -> bytes:
+    """An uncompressed TIFF of any number of bits, the first one the highest."""
+    rows = ["".join(format(level, f"0{bits}b") for level in row) for row in levels.tolist()]
+    rows = [row + "0" * (-len(row) % 8) for row in rows]
+    pixels = b"".join(int(row, 2).to_bytes(len(row) // 8, "big") for row in rows)
+    height, width = levels.shape
+    tags = {
+        256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height,
+        279: len(pixels),
+    }  # fmt: skip
+    entries = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = struct.pack(">2sHI", b"MM", 42, 8 + len(pixels))
+    return head + pixels + struct.pack(">H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 10, 12, 14, 16])
+def test_a_tiff_of_any_depth_that_counts_from_white_is_right_or_refused(
+    bits: int, tmp_path: Path
+) -> None:
+    levels = np.arange(48).reshape(6, 8) * (2**bits - 1) // 47
+    black, white = (packed(levels, bits, photometric=kind) for kind in (1, 0))
+    if bits in (2, 4):
+        for data in (black, white):
+            assert "not a readable image" in refusal(data, tmp_path, "a.tif")
+        return
+    image, inverted = (read(data, tmp_path, "a.tif") for data in (black, white))
+    assert (image[0, 0], image[-1, -1], inverted[-1, -1]) == (0, inverted[0, 0], 0)
+    np.testing.assert_array_equal(inverted, image.max() - image)
+    np.testing.assert_allclose(image / image.max(), levels / levels.max(), atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0, 128, 255, RAMP])
+def test_a_bmp_with_alpha_in_its_reserved_bytes_is_refused(
+    alpha: int | np.ndarray, tmp_path: Path
+) -> None:
+    pixels = np.dstack([RAMP] * 3 + [np.broadcast_to(np.uint8(alpha), RAMP.shape)])
+    size = pixels.nbytes
+    head = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54 + size, 0, 0, 54, 40, 8, 6, 1, 32, 0, size,
+                       0, 0, 0, 0)  # fmt: skip
+    data = head + pixels[::-1].tobytes()
+    if np.size(alpha) == 1 and alpha in (0, 255):  # nothing, or all of it
+        np.testing.assert_array_equal(read(data, tmp_path, "a.bmp"), RAMP)
+    else:
+        assert "transparent" in refusal(data, tmp_path, "a.bmp")
 
 
 @pytest.mark.parametrize("big", [False, True])

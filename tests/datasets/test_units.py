@@ -7,7 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.units import find_misfit, is_offset, recognise_unit, sample_values
+from datasets.units import (
+    find_misfit,
+    is_label_map,
+    is_offset,
+    recognise_unit,
+    sample_values,
+)
 from datasets.volumes import Volume
 from utils.errors import UserError
 
@@ -185,3 +191,28 @@ def test_a_value_that_is_not_finite_is_refused() -> None:
 
 def test_arbitrary_values_are_not_questioned() -> None:
     assert find_misfit(sample_values(ramp(-7, 9)), "arbitrary") == ""
+
+
+LABELS = {
+    "0/1": lambda: chest() > -500,
+    "0/255": lambda: 255 * (chest() > -500),
+    "classes": lambda: (chest() > -500).astype(int) + 2 * (chest() > 500),
+    "resampled": lambda: resampled(np.pad(np.ones((6, 20, 20)), ((0, 0), (40, 60), (40, 60)))),
+}
+
+
+@pytest.mark.parametrize("draw", LABELS.values(), ids=LABELS)
+def test_masks_are_told_from_scans(draw: Callable) -> None:
+    assert is_label_map(sample_values(volume(draw().astype(np.float32))))
+
+
+@pytest.mark.parametrize("draw", [chest, grey, lambda: grey() / 255, lambda: 0 * chest()])
+def test_scans_and_blank_ones_are_no_masks(draw: Callable) -> None:
+    assert not is_label_map(sample_values(volume(draw())))
+
+
+def test_many_classes_are_a_label_map_where_that_many_are_expected() -> None:
+    lobes = np.arange(40 * 40 * 6).reshape(6, 40, 40) % 20
+    values = sample_values(volume(lobes))
+    assert not is_label_map(values)
+    assert is_label_map(values, 20)

@@ -67,7 +67,7 @@ def test_a_mask_comes_back_exactly_in_all_48_orientations(tmp_path: Path, tilt: 
         seen.add("".join(nib.aff2axcodes(nib.load(path).affine)))
         with open_nifti(path) as volume:
             model = identity_model(volume.shape[1:], ["evaluation.batch_size=4"])
-            rule = IntensityOptions(None).rule_for(volume, is_dicom=False)
+            rule = IntensityOptions(None, unit="0-1").rule_for(volume, is_dicom=False)
             out, prob = tmp_path / "mask.nii.gz", np.empty(volume.shape, np.uint8)
             with write_nifti(out, volume, np.uint8) as mask:
                 lesions = fill_masks(volume, rule, model, mask, prob, bits=8)
@@ -89,7 +89,7 @@ def test_a_mask_comes_back_exactly_from_1_to_600_slices(
     (case,) = find_inputs([path], tmp_path / "out").cases
     with open_nifti(path) as volume:
         model = identity_model(volume.shape[1:], ["evaluation.batch_size=8"])
-    options = VolumeOptions(IntensityOptions(None), with_severity=False)
+    options = VolumeOptions(IntensityOptions(None, unit="0-1"), with_severity=False)
     predict_volume(case, model, options, tmp_path / "out")
     assert_same(tmp_path / "out" / "scan_mask.nii.gz", path)
     prob = nib.load(tmp_path / "out" / "scan_prob.nii.gz")
@@ -108,7 +108,7 @@ def test_a_mask_comes_back_exactly_by_way_of_png_files(
     slices, out, again = tmp_path / "slices", tmp_path / "out", tmp_path / "again.nii.gz"
     slices.mkdir()
     with open_nifti(path) as volume:
-        rule = IntensityOptions(None).rule_for(volume, is_dicom=False)
+        rule = IntensityOptions(None, unit="0-1").rule_for(volume, is_dicom=False)
         for index in range(len(volume)):
             write_png(slices / f"scan_z{index:03d}.png", rule.apply(volume.read_slice(index)))
         cases = find_inputs([slices], out).cases

@@ -81,6 +81,8 @@ def test_a_header_with_a_place_is_believed(
     [
         (np.eye(4), (3, 40, 40), "axial slices of 40 x 3 px"),  # slices first, as numpy has them
         (REAL, (4, 60, 40), "axial slices of 60 x 4 px"),
+        # A few coronal pictures: deep enough in mm, but not in px.
+        (np.diag([0.7, 15, 5, 1]), (200, 3, 9), "axial slices of 3 x 200 px"),
         (np.diag([700, 700, 5000, 1]), SHAPE, "voxels of 5000 x 700 x 700 mm"),
         (np.diag([0.0007, 0.0007, 0.005, 1]), SHAPE, "voxels of 0.005 x 0.0007 x 0.0007 mm"),
         (np.diag([0.7, 0.7, 500, 1]), SHAPE, "voxels of 500 x 0.7 x 0.7 mm, 4500 mm long"),
