@@ -1,6 +1,5 @@
 """Classes from the configuration to the step, and the step without them as it ever was."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.card import CARD_FILE, DataProperties
-from datasets.image_io import read_gray, write_png
+from datasets.card import DataProperties
 from losses import JointLoss
 from losses.dice import dice_loss
 from models import create_model
+from tests.class_data import VALUES, add_classes
 from tests.training.small_steps import disc_batch, make_step, snapshot
 from training.builders import build_loss, build_network
 from training.checkpoint import load_checkpoint
@@ -24,7 +23,6 @@ from utils.errors import UserError
 
 SMALL = ("model.args.width=4", "model.args.depth=18", "data.image_size=32")
 GIVEN = "data.classes={ground-glass: 1, consolidation: 2}"
-NAMES = {1: "ground-glass", 2: "consolidation"}
 
 
 def build(*pairs: str) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -95,18 +93,8 @@ def test_classes_of_an_experiment_take_the_place_of_the_former_ones() -> None:
 
 @pytest.fixture
 def class_settings(data_root: Path, small_settings: list[str]) -> list[str]:
-    """Settings of a run on classes: the left half of each disc and its right half."""
-    for split in ("train", "val", "test"):
-        folder = data_root / split
-        (folder / "label").mkdir()
-        for path in sorted((folder / "mask").iterdir()):
-            mask = read_gray(path) > 0
-            columns = np.arange(mask.shape[1])[None]
-            middle = np.nonzero(mask)[1].mean() if mask.any() else 0
-            write_png(folder / "label" / path.name, (mask * (1 + (columns > middle))).astype("u1"))
-    card = {"sources": [], "intensity": None, "bits": 8, "labels": {}}
-    card["labels"] = {str(value): name for value, name in NAMES.items()}
-    (data_root / CARD_FILE).write_text(json.dumps(card))
+    """Settings of a run on two classes."""
+    add_classes(data_root)
     return [*small_settings, "--set", "data.classes=all"]
 
 
@@ -118,8 +106,11 @@ def test_a_run_keeps_its_classes_and_goes_on_with_no_others(
     assert "masks of classes (ground-glass 1, consolidation 2)" in finished.out
     best = tmp_path / "runs" / "train_config" / "seed2" / "best.pt"
     content = load_checkpoint(best)
-    assert content["classes"] == {"ground-glass": 1, "consolidation": 2}
-    assert DataProperties.from_plain(content).name_classes(2) == NAMES
+    assert content["classes"] == VALUES
+    assert DataProperties.from_plain(content).name_classes(2) == {
+        1: "ground-glass",
+        2: "consolidation",
+    }
     run = open_run(best, "run")
     assert list(run.config.data.classes) == ["ground-glass", "consolidation"]
     scores = content["scores"]
@@ -157,7 +148,7 @@ def test_values_outside_the_classes_stop_the_run(
 
 
 def test_the_classes_of_a_run_are_those_that_stood_in_the_card(
-    class_settings: list[str], data_root: Path
+    class_settings: list[str],
 ) -> None:
     config = load_config(overrides=[pair for pair in class_settings if pair != "--set"])
-    assert with_classes(config).data.classes == {"ground-glass": 1, "consolidation": 2}
+    assert with_classes(config).data.classes == VALUES
