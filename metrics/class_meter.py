@@ -107,12 +107,16 @@ def count_classes(
 
 
 def selection_dice(scores: Mapping[str, Any]) -> float:
-    """The Dice by which epochs are compared: the classes' mean, where there are several.
+    """The Dice by which epochs are compared.
+
+    The mean over slices of a lesion that is not divided. Of classes, the mean of their Dice pooled
+    over all pixels: many a slice lacks a class, and under empty_target "one" each of them would
+    score 1 for a network that never predicts the class.
 
     Args:
         scores: Meter.summary, joined with ClassMeter.summary where there are classes.
     """
-    return scores["class_mean"]["dice"] if "class_mean" in scores else scores["dice"]
+    return scores["class_mean"]["dice_pooled"] if "class_mean" in scores else scores["dice"]
 
 
 def _mean(values: list[float]) -> float:

@@ -184,7 +184,7 @@ class Recorder(SilentRecorder):
 
     def say_result(self, state: TrainingState) -> None:
         """Print the best score, and where the run's files are."""
-        mean = ", mean of the classes," if class_scores(state.best_scores) else ""
+        mean = ", pooled, mean of the classes," if class_scores(state.best_scores) else ""
         self.say(
             f"best validation Dice{mean} {100 * state.stopping.best:.2f} % in epoch "
             f"{state.best_epoch} of {state.epoch}\n"
@@ -233,6 +233,7 @@ def _dice_of_classes(scores: dict[str, Any]) -> str:
     """The end of an epoch's line; '' without classes."""
     if "classes" not in scores:
         return ""
-    dice = {name: own["dice"] for name, own in scores["classes"].items()}
-    dice["any lesion"] = scores["dice"]
-    return "  (" + ", ".join(f"{name} {100 * value:.1f}" for name, value in dice.items()) + ")"
+    dice = {name: own["dice_pooled"] for name, own in scores["classes"].items()}
+    dice["any lesion"] = scores["dice_pooled"]
+    told = ", ".join(f"{name} {100 * value:.1f}" for name, value in dice.items())
+    return f"  (pooled: {told})"

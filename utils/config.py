@@ -120,7 +120,7 @@ class SchedulerConfig(_Section):
 
 
 class EarlyStoppingConfig(_Section):
-    """Stop when validation Dice has not improved."""
+    """Stop when validation Dice, of classes the mean, has not improved."""
 
     patience: Count
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from evaluation.tables import Table
+from evaluation.cells import Table
 from metrics.registry import Metric
 
 
