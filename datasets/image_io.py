@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.decoder import decode_strictly
+from datasets.decoder import decode, decode_strictly
 from datasets.image_formats import ImageHeader, read_header
 from utils.errors import UserError
 from utils.files import describe_stand_in
