@@ -33,31 +33,33 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def decode_strictly(data: bytes) -> np.ndarray | None:
-    """The pixels as stored, None for what is no image; one at a time.
-
-    libjpeg and libtiff go on after damage with what they can guess, and tell stderr alone.
+def decode(data: bytes) -> np.ndarray | None:
+    """The pixels as stored, None for what is no image.
 
     Returns:
         (H, W), or (H, W, C) in OpenCV's order BGR or BGRA.
+    """
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # an empty file, or a damaged header that asks for too much memory
+        return None
+
+
+def decode_strictly(data: bytes) -> np.ndarray | None:
+    """See decode; one at a time.
+
+    libjpeg and libtiff go on after damage with what they can guess, and tell stderr alone.
 
     Raises:
         ValueError: The decoder warned; with its words.
     """
     lines: list[str] = []
     with _one_at_a_time, _captured(lines):
-        image = _decode(data)
+        image = decode(data)
     damage = [line for line in lines if _IS_DAMAGE.search(line)]
     if damage and image is not None:
         raise ValueError(_PREFIX.sub("", damage[0]).strip())
     return image
-
-
-def _decode(data: bytes) -> np.ndarray | None:
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # an empty file, or a damaged header that asks for too much memory
-        return None
 
 
 def _open_scratch() -> BinaryIO:
