@@ -10,6 +10,7 @@ from tests.training.small_steps import make_step
 from utils.contracts import Batch
 
 NUM_CLASSES = 3
+LARGE = ("acfnet", "fcn8s")  # seconds, however small they are made
 
 
 def with_classes(batch: Batch) -> Batch:
@@ -18,7 +19,10 @@ def with_classes(batch: Batch) -> Batch:
     return {**batch, "label": (batch["mask"][:, 0] * (1 + is_right)).long()}
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in list_models()],
+)
 def test_every_network_makes_a_step_on_classes(name: str) -> None:
     torch.manual_seed(0)
     network = create_model(name, num_classes=NUM_CLASSES, **SMALL.get(name, {}))
