@@ -41,6 +41,7 @@ class OnnxFacts(NamedTuple):
 
     def to_metadata(self) -> dict[str, str]:
         """For the file; size and threshold stand apart too, for who reads it without our config."""
+        properties = self.data_properties.to_plain()
         entries: dict[str, Any] = {
             "format": _FORMAT,
             "name": self.name,
@@ -48,8 +49,9 @@ class OnnxFacts(NamedTuple):
             "config": self.config.model_dump(mode="json"),
             "image_size": self.config.data.image_size,
             "threshold": self.config.evaluation.threshold,
+            **properties,
+            "class_values": properties["classes"],
             "classes": self.classes,
-            **self.data_properties.to_plain(),
         }
         return {key: json.dumps(value) for key, value in entries.items()}
 
@@ -142,7 +144,7 @@ def _read_facts(path: Path, metadata: Mapping[str, str]) -> OnnxFacts:
             entries["epoch"],
             restore_config(entries["config"], path),
             entries["classes"],
-            DataProperties.from_plain(entries),
+            DataProperties.from_plain(entries | {"classes": entries.get("class_values", {})}),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged metadata ({error}); export it again") from error

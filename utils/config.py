@@ -1,8 +1,9 @@
 """The typed configuration: every key with its type and range. Values live in resources/."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -11,6 +12,20 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 _MAX_GREY = 65535
 GreyValue = Annotated[int, Field(ge=1, le=_MAX_GREY)]
+
+
+def _check_plain(args: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what no file of settings can give back: dates, tensors, NaN, a section in itself."""
+    try:
+        json.dumps(args, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            "must hold finite numbers, texts, booleans, lists and sections alone"
+        ) from error
+    return args
+
+
+Args = Annotated[dict[str, Any], AfterValidator(_check_plain)]
 
 
 class _Section(BaseModel):
@@ -86,7 +101,7 @@ class ModelConfig(_Section):
     """Which network; its constructor validates args."""
 
     name: str
-    args: dict[str, Any]
+    args: Args
 
 
 class GuideConfig(_Section):
@@ -94,14 +109,14 @@ class GuideConfig(_Section):
 
     checkpoint: Name | None = None
     name: str | None = None
-    args: dict[str, Any] = {}
+    args: Args = {}
 
 
 class LossConfig(_Section):
     """Which loss; its constructor validates args."""
 
     function: str
-    args: dict[str, Any]
+    args: Args
 
 
 class OptimizerConfig(_Section):

@@ -8,6 +8,13 @@ import yaml
 
 from utils.errors import UserError
 
+# The loader's own, and what its constructors raise on a date such as 2024-13-01, on a tag such as
+# !!bool before another word, and on sections in each other without end.
+_YAML_ERRORS = (
+    yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, OverflowError,
+    RecursionError,
+)  # fmt: skip
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that reads 1e-4 as a number: YAML 1.1 wants a dot in the mantissa."""
@@ -28,7 +35,7 @@ def parse_scalar(text: str, key: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01
+    except _YAML_ERRORS as error:
         raise UserError(f"--set {key}={text}: not a YAML value") from error
 
 
@@ -49,16 +56,18 @@ def load_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         loader = _Loader(text)
         node = loader.get_single_node()
         values = loader.construct_document(node) if node is not None else {}
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01
+        lines: dict[str, int] = {}
+        if isinstance(node, yaml.MappingNode):
+            _collect_lines(node, "", lines, path)
+    except UserError:
+        raise
+    except _YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
         raise UserError(f"{path}{place}: {problem}; mend the YAML") from error
     if node is not None and not isinstance(node, yaml.MappingNode):
         raise UserError(f"{path}: must be a mapping of sections")
-    lines: dict[str, int] = {}
-    if node is not None:
-        _collect_lines(node, "", lines, path)
     return values, lines
 
 

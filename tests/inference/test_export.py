@@ -154,7 +154,7 @@ def test_foreign_and_damaged_files_are_refused(
     proto = onnx.load(folder / "new/net.onnx")
     del proto.metadata_props[:]
     onnx.save(proto, tmp_path / "foreign.onnx")
-    for name, spoilt in (("deep", "[" * 100_000), ("key", '{"a\\nb": 1}')):
+    for name, spoilt in (("deep", "[" * 100_000), ("half", "0.5"), ("key", '{"a\\nb": 1}')):
         entries = {"format": "1", "name": '""', "epoch": "1", "config": spoilt}
         onnx.helper.set_model_props(proto, entries)
         onnx.save(proto, tmp_path / f"{name}.onnx")
@@ -166,6 +166,7 @@ def test_foreign_and_damaged_files_are_refused(
     for name, part in (
         ("foreign.onnx", "python -m inference.export"),
         ("deep.onnx", "damaged metadata (nested too deeply)"),
+        ("half.onnx", "damaged metadata"),
         ("key.onnx", r"a\nb: unknown key"),
         ("cut.onnx", "damaged"),
         ("text.onnx", "damaged"),

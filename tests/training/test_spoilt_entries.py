@@ -35,6 +35,7 @@ def refused(path: Path, **changes: Any) -> str:
         ({"format": SPARSE}, "not a checkpoint"),
         ({"config": None}, "its entry 'config' makes no sense"),
         ({"config": 3}, "its entry 'config'"),
+        ({"config": {"model": {"args": {"width": torch.zeros(1)}}}}, "model.args: must hold"),
         ({"config": {"data": SPARSE}}, "data: must be a section"),
         ({"config": {"a\nb": 1}}, r"a\nb: unknown key"),
         ({"config": {"training": {"precision": "x" * 5000}}}, "training.precision"),

@@ -181,3 +181,10 @@ def test_a_negative_exponent_number_is_out_of_range_rather_than_text() -> None:
     assert message.startswith("--set optimizer.learning_rate: ")
     assert "greater than 0" in message
     assert message.endswith("not -0.0001")
+
+
+@pytest.mark.parametrize("key", ["model.args.width", "loss.args.weight"])
+@pytest.mark.parametrize("value", [".nan", "[1, .inf]", "2024-01-01", "{a: !!binary aaaa}"])
+def test_arguments_that_no_file_gives_back_are_refused(key: str, value: str) -> None:
+    with pytest.raises(UserError, match=rf"{key.rpartition('.')[0]}: must hold finite numbers"):
+        load_config(overrides=[f"{key}={value}"])

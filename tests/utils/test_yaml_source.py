@@ -87,10 +87,15 @@ def test_a_file_without_content_has_no_keys(text: str, tmp_path: Path) -> None:
         ("a: 1\n---\nb: 2\n", ":2: "),
         ("a: \x01\n", ": "),
         ("a: 2024-13-01\n", ": "),
+        ("a: !!bool x\n", ": "),
+        ("a: !!binary [b]\n", ":1: "),
+        ("a: &a {b: *a}\n", ": "),
+        ("a: " + "[" * 600, ": "),
     ],
     ids=[
         *("key twice", "inner key twice", "list", "text", "tab", "open bracket"),
         *("two documents", "control character", "thirteenth month"),
+        *("no truth", "no bytes", "a section in itself", "nested without end"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_refused_with_its_line(
@@ -112,7 +117,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: cannot be read as a YAML file"
 
 
-@pytest.mark.parametrize("text", ["[1, 2", "{a", "2024-13-01"])
+@pytest.mark.parametrize("text", ["[1, 2", "{a", "2024-13-01", "!!bool x"])
 def test_a_command_line_value_that_is_no_yaml_is_refused(text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_scalar(text, "data.image_size")
