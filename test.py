@@ -17,8 +17,8 @@ from evaluation.scoring import build_meter, evaluate_cases
 from evaluation.tables import format_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.builders import trains_lung
-from training.data import Split, open_split
 from training.run_info import collect_environment, collect_run_info
+from training.split import Split, open_split
 from training.trained_run import TrainedRun, open_run
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.config import Config

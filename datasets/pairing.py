@@ -75,12 +75,7 @@ def find_slices(
             raise UserError(f"{path}: its image {folder / 'image' / stem}.* is missing")
     edges, lungs = images_by_stem(folder / "mask_"), _lungs(root, folder, lung)
     entries = read_manifest(root)
-    if unlisted := unlisted_slices(root, split, list(images)):
-        print(
-            f"warning: {root / 'manifest.csv'}: no row for {len(unlisted)} of {len(images)} images "
-            f"of {split} ({first_of(unlisted)}): their patients are told by file names",
-            file=sys.stderr,
-        )
+    _warn_of_unlisted(root, split, list(images))
     return [
         SliceFiles(
             stem, entry.patient, image, masks[stem], edges.get(stem), lungs.get(stem), entry.spacing
@@ -91,6 +86,15 @@ def find_slices(
             or ManifestEntry(patient_of_stem(stem), spacing=None)
         ]
     ]
+
+
+def _warn_of_unlisted(root: Path, split: str, stems: Sequence[str]) -> None:
+    if unlisted := unlisted_slices(root, split, stems):
+        print(
+            f"warning: {root / 'manifest.csv'}: no row for {len(unlisted)} of {len(stems)} images "
+            f"of {split} ({first_of(unlisted)}): their patients are told by file names",
+            file=sys.stderr,
+        )
 
 
 def resolve_split(root: Path, split: str) -> str:

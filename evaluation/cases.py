@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from datasets.batches import SliceKey, create_loader
-from training.data import Split, build_dataset
+from training.data import build_dataset
 from training.prediction import (
     check_prediction,
     lesion_prob,
@@ -18,6 +18,7 @@ from training.prediction import (
     resize_prob,
 )
 from training.runtime import Runtime
+from training.split import Split
 from utils.config import Config
 
 

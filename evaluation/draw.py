@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evaluation.paper_figures import lesion_areas, pick_by_area, save_paper_figures
-from training.data import Split, open_split
+from training.split import Split, open_split
 from training.trained_run import TrainedRun, name_runs, open_run
 from utils.cli import (
     add_out_argument,

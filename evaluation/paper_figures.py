@@ -21,7 +21,7 @@ from figures.paper import (
     draw_figure_8,
 )
 from figures.side_outputs import list_side_outputs
-from training.data import Split, build_dataset
+from training.data import build_dataset
 from training.prediction import (
     check_prediction,
     lesion_prob,
@@ -31,6 +31,7 @@ from training.prediction import (
     resize_prob,
 )
 from training.runtime import Runtime
+from training.split import Split
 from training.trained_run import TrainedRun
 from utils.config import Config
 from utils.contracts import Batch, SegOutput

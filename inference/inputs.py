@@ -114,16 +114,12 @@ def find_inputs(
         )
     masks = _find_masks(found)
     found = [(root, case) for root, case in found if case.path not in masks]
-    ranks = {root: rank for rank, root in enumerate(dict.fromkeys(roots))}
-    found.sort(key=lambda item: ranks[item[0]])
+    found.sort(key=lambda item: roots.index(item[0]))
     cases = [case for _, case in found]
     _refuse_equal_stems(cases)
     ignored = [file.path for file, _ in named if file.path in ornaments]
     ignored += [file.path for file in others if file.path not in dicom]
-    notes = list(search.notes)
-    if search.advice and not search.series:
-        notes.append(f"no CT among DICOM files, but {search.others}{search.advice}")
-    return FoundInputs(cases, ignored, sorted(earlier), sorted(masks), notes)
+    return FoundInputs(cases, ignored, sorted(earlier), sorted(masks), search.all_notes())
 
 
 def _find_masks(found: Iterable[tuple[Path, InputCase]]) -> set[Path]:

@@ -69,6 +69,12 @@ def write_severity(
         ".json": json.dumps(to_plain(severity), indent=2, ensure_ascii=False) + "\n",
         ".html": _page(severity, views, is_found=lungs is not None and lung is None),
     }
+    _write(stem_path, severity, texts)
+    return severity
+
+
+def _write(stem_path: Path, severity: Severity, texts: Mapping[str, str]) -> None:
+    """The texts by suffix and the table, all or none."""
     with ExitStack() as files:
         paths = {
             suffix: files.enter_context(
@@ -79,7 +85,6 @@ def write_severity(
         for suffix, text in texts.items():
             paths[suffix].write_text(text, encoding="utf-8")
         _write_csv(paths[".csv"], severity)
-    return severity
 
 
 def to_plain(severity: Severity) -> dict[str, Any]:

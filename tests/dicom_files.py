@@ -50,11 +50,7 @@ def write_series(
     paths = []
     for index, values in enumerate(hounsfield):
         dataset = _image(values)
-        dataset.SOPInstanceUID = generate_uid(entropy_srcs=[seed, str(index)])
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[seed])
-        dataset.StudyInstanceUID = generate_uid(entropy_srcs=["study"])
-        dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=["frame of reference"])
+        _set_uids(dataset, seed, index)
         dataset.SeriesNumber, dataset.SeriesDescription = number, description
         dataset.InstanceNumber = index + 1
         if patient is not None:
@@ -68,6 +64,15 @@ def write_series(
         paths.append(folder / names(index))
         dataset.save_as(paths[-1], enforce_file_format=True)
     return paths
+
+
+def _set_uids(dataset: Dataset, seed: str, index: int) -> None:
+    """Of an image of a series, and of the series, the study and the frame of reference."""
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[seed, str(index)])
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[seed])
+    dataset.StudyInstanceUID = generate_uid(entropy_srcs=["study"])
+    dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=["frame of reference"])
 
 
 def at(place: int, **fields: object) -> Callable[[int, Dataset], None]:

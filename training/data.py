@@ -1,4 +1,4 @@
-"""Data of a configuration: splits looked through, cached and dealt out to the processes."""
+"""Data of a configuration: both splits, dealt out to the processes."""
 
 import sys
 from pathlib import Path
@@ -7,90 +7,14 @@ from typing import Any, NamedTuple
 from torch.utils.data import DataLoader
 
 from datasets.batches import OrderedBatches, SeededBatches, SliceKey, create_loader
-from datasets.cache import open_cache
-from datasets.cache_file import SliceCache
-from datasets.guides import with_guides
-from datasets.inspection import SplitInspection, inspect_slices
-from datasets.pairing import LUNG_FOLDERS, SliceFiles, check_patients, find_slices, resolve_split
+from datasets.pairing import LUNG_FOLDERS, check_patients
 from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
-from training.classes import find_classes
 from training.distributed import World
 from training.runtime import Runtime
+from training.split import Split, open_split
 from utils.config import Config, DataConfig
 from utils.errors import UserError
-
-
-class Split(NamedTuple):
-    """One split of a data folder, found and looked through; cache is None without one.
-
-    Lung says where lung masks are from, as data.lung does.
-    """
-
-    name: str
-    slices: list[SliceFiles]
-    inspection: SplitInspection
-    cache: SliceCache | None
-    lung: str = "given"
-
-    def describe(self, edge_width: int) -> str:
-        """Counts, sizes and how masks and edges were read, in one line."""
-        common = self.inspection.sizes.most_common(3)
-        sizes = ", ".join(f"{height} x {width} px" for (height, width), _ in common)
-        if len(self.inspection.sizes) > len(common):
-            sizes += f" and {len(self.inspection.sizes) - len(common)} other sizes"
-        num_edges = sum(entry.edge is not None for entry in self.slices)
-        edges = f"edges from mask_ on {num_edges}, " if num_edges else ""
-        if num_edges < len(self.slices):
-            edges += f"edges derived from masks ({edge_width} px wide), "
-        classes = "".join(
-            f"{name} on {number}, " for name, number in self.inspection.slices_per_class.items()
-        )
-        num_lungs = sum(entry.lung is not None for entry in self.slices)
-        return (
-            f"{self.name}: {len(self.slices)} slices of "
-            f"{len({entry.patient for entry in self.slices})} patients, {sizes}, "
-            f"masks {self.inspection.encoding.name}, {classes}"
-            f"{self.inspection.has_lesion.count(False)} without lesion, {edges}"
-            f"{'derived ' * (self.lung == 'derived')}lung masks on {num_lungs}"
-            + (f", {self.cache.num_cached} cached" if self.cache else "")
-        )
-
-    def warn_of_absent_classes(self, root: str) -> None:
-        """A line for classes that no slice shows."""
-        counts = self.inspection.slices_per_class
-        if absent := [name for name, number in counts.items() if not number]:
-            print(
-                f"warning: {Path(root) / self.name}: no slice shows {', '.join(absent)}; going on",
-                file=sys.stderr,
-            )
-
-
-def open_split(config: DataConfig, name: str, world: World | None = None) -> Split:
-    """Find, inspect and cache a split; test is val where the folder has no test.
-
-    One process of each machine decodes it; the others then find the cache.
-
-    Raises:
-        UserError: No such split, or a file is unfit.
-    """
-    world = world or World()
-    root = Path(config.root)
-    name = resolve_split(root, name)
-    classes = find_classes(config)
-    slices = find_slices(root, name, config.lung, of_classes=bool(classes))
-    if config.guide is not None:
-        slices = with_guides(slices, Path(config.guide), name)
-    report = print if world.is_main else _say_nothing
-    kind = f"classes-{name}" if classes else name  # beside the cache of a run without classes
-    with world.first_on_machine():
-        facts, cache = open_cache(root, kind, slices, config.cache_mib, report)
-    inspection = inspect_slices(slices, config.lesion_values, facts, classes)
-    return Split(name, slices, inspection, cache, config.lung)
-
-
-def _say_nothing(_: str) -> None:
-    """Leave it to the main process."""
 
 
 def build_dataset(
@@ -160,15 +84,7 @@ def build_training_data(
     if needs_lung and not any(entry.lung for entry in train.slices):
         raise UserError(_no_lungs(config.data))
     if world.is_main:
-        for split in (train, val):
-            print(split.describe(config.data.edge_width))
-            split.warn_of_absent_classes(config.data.root)
-        if not any(train.inspection.has_lesion):
-            print(
-                f"warning: {Path(config.data.root) / 'train'}: no mask shows a lesion, so there is "
-                "none to learn; look at the masks",
-                file=sys.stderr,
-            )
+        _describe(config.data, train, val)
     batches = SeededBatches(
         len(train.slices),
         config.training.batch_size,
@@ -185,6 +101,19 @@ def build_training_data(
             build_dataset(config.data, val, augment=False), shown, num_workers=0
         ),
     )
+
+
+def _describe(config: DataConfig, train: Split, val: Split) -> None:
+    """Print what both splits hold, and warn of what cannot be learnt."""
+    for split in (train, val):
+        print(split.describe(config.edge_width))
+        split.warn_of_absent_classes(config.root)
+    if not any(train.inspection.has_lesion):
+        print(
+            f"warning: {Path(config.root) / 'train'}: no mask shows a lesion, so there is none to "
+            "learn; look at the masks",
+            file=sys.stderr,
+        )
 
 
 def _no_lungs(config: DataConfig) -> str:

@@ -107,12 +107,7 @@ def image_case(
         UserError: Two slices have the same index.
     """
     ordered = sorted(slices, key=lambda files: files.index)
-    for former, files in itertools.pairwise(ordered):
-        if former.index == files.index:
-            raise UserError(
-                f"{files.image}: {former.image} is the same slice, {files.index} of {name}; keep "
-                "one of the two"
-            )
+    _refuse_equal_indices(name, ordered)
     unlabelled = any(files.mask is None for files in slices)
     return SourceCase(
         name,
@@ -122,6 +117,15 @@ def image_case(
         is_volume=is_volume,
         split=UNLABELLED if unlabelled else split,
     )
+
+
+def _refuse_equal_indices(name: str, ordered: Sequence[FoundSlice]) -> None:
+    for former, files in itertools.pairwise(ordered):
+        if former.index == files.index:
+            raise UserError(
+                f"{files.image}: {former.image} is the same slice, {files.index} of {name}; keep "
+                "one of the two"
+            )
 
 
 def read_found(file: FoundFile, *, read: ImageReader = read_gray) -> np.ndarray:

@@ -60,6 +60,12 @@ class SeriesSearch(NamedTuple):
     advice: str
     notes: list[str]
 
+    def all_notes(self) -> list[str]:
+        """The notes, and the advice where nothing was found."""
+        if not self.advice or self.series:
+            return list(self.notes)
+        return [*self.notes, f"no CT among DICOM files, but {self.others}{self.advice}"]
+
 
 def list_files(folder: Path) -> list[Path]:
     """All files below a folder at all depths, in the order of their names, but for hidden ones."""

@@ -61,12 +61,20 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="all|none|RATIO",
         help="slices without lesion: all of them, none, or so many per slice with one",
     )
-    parser.add_argument("--no-lungs", action="store_true", help="leave out lung masks")
+    add_mask_arguments(parser)
     parser.add_argument(
         "--allow-leak",
         action="store_true",
         help="only report a patient or a near-duplicate slice that stands in two splits",
     )
+    parser.add_argument(
+        "--keep-going", action="store_true", help="leave out scans that fail, and list them"
+    )
+
+
+def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which masks are converted, and how they lie."""
+    parser.add_argument("--no-lungs", action="store_true", help="leave out lung masks")
     parser.add_argument(
         OPTION,
         nargs="+",
@@ -74,9 +82,6 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POSITION",
         help="how masks are brought to their images: transpose, mirror, flip, rotate-right, ... or "
         "reverse (in z), of lesions; lungs=mirror of lung masks; stored leaves them as they are",
-    )
-    parser.add_argument(
-        "--keep-going", action="store_true", help="leave out scans that fail, and list them"
     )
 
 

@@ -20,8 +20,8 @@ from metrics.protocols import NATIVE
 from metrics.registry import main_metrics
 from tests.class_data import VALUES, add_classes
 from tests.conftest import write_slices
-from training.data import open_split
 from training.runtime import create_runtime
+from training.split import open_split
 from utils.config_loader import load_config
 from utils.contracts import SegOutput
 

@@ -11,7 +11,7 @@ import torch
 from evaluation.paper_figures import save_paper_figures
 from models import create_model
 from training.builders import build_runtime
-from training.data import open_split
+from training.split import open_split
 from training.trained_run import TrainedRun
 from utils.config_loader import load_config
 

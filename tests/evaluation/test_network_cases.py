@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from evaluation.cases import NetworkCases
 from tests.conftest import write_slices
-from training.data import Split, open_split
 from training.prediction import resize_prob
 from training.runtime import create_runtime
+from training.split import Split, open_split
 from utils.config import Config
 from utils.config_loader import load_config
 from utils.contracts import SegOutput

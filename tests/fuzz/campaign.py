@@ -97,14 +97,18 @@ def campaign(
             for kind, verdict in run(members, next_batch):
                 tallies[kind].add(verdict)
                 if verdict.outcome == FAILED:
-                    line = f"{kind}: {_summary(verdict.reason)}"
-                    if (sort := re.sub(r"\d+", "0", line)) not in told:
-                        print(line, flush=True)
-                    told.add(sort)
+                    _tell(f"{kind}: {_summary(verdict.reason)}", told)
         finally:
             for member in members:
                 member.end()
     return tallies
+
+
+def _tell(line: str, told: set[str]) -> None:
+    """Print a failure, once for all that differ in numbers alone."""
+    if (sort := re.sub(r"\d+", "0", line)) not in told:
+        print(line, flush=True)
+    told.add(sort)
 
 
 def _summary(reason: str) -> str:

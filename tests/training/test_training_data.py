@@ -11,9 +11,10 @@ import torch
 from torch import multiprocessing
 
 from datasets.slices import OnDevice
-from training.data import build_evaluation_loader, build_training_data, open_split
+from training.data import build_evaluation_loader, build_training_data
 from training.distributed import World, join_world, leave_world
 from training.runtime import create_runtime
+from training.split import open_split
 from utils.config import Config
 from utils.config_loader import load_config
 from utils.errors import UserError

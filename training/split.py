@@ -1,0 +1,86 @@
+"""A split of a data folder: found, looked through, cached."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets.cache import open_cache
+from datasets.cache_file import SliceCache
+from datasets.guides import with_guides
+from datasets.inspection import SplitInspection, inspect_slices
+from datasets.pairing import SliceFiles, find_slices, resolve_split
+from training.classes import find_classes
+from training.distributed import World
+from utils.config import DataConfig
+
+
+class Split(NamedTuple):
+    """One split of a data folder, found and looked through; cache is None without one.
+
+    Lung says where lung masks are from, as data.lung does.
+    """
+
+    name: str
+    slices: list[SliceFiles]
+    inspection: SplitInspection
+    cache: SliceCache | None
+    lung: str = "given"
+
+    def describe(self, edge_width: int) -> str:
+        """Counts, sizes and how masks and edges were read, in one line."""
+        common = self.inspection.sizes.most_common(3)
+        sizes = ", ".join(f"{height} x {width} px" for (height, width), _ in common)
+        if len(self.inspection.sizes) > len(common):
+            sizes += f" and {len(self.inspection.sizes) - len(common)} other sizes"
+        num_edges = sum(entry.edge is not None for entry in self.slices)
+        edges = f"edges from mask_ on {num_edges}, " if num_edges else ""
+        if num_edges < len(self.slices):
+            edges += f"edges derived from masks ({edge_width} px wide), "
+        classes = "".join(
+            f"{name} on {number}, " for name, number in self.inspection.slices_per_class.items()
+        )
+        num_lungs = sum(entry.lung is not None for entry in self.slices)
+        return (
+            f"{self.name}: {len(self.slices)} slices of "
+            f"{len({entry.patient for entry in self.slices})} patients, {sizes}, "
+            f"masks {self.inspection.encoding.name}, {classes}"
+            f"{self.inspection.has_lesion.count(False)} without lesion, {edges}"
+            f"{'derived ' * (self.lung == 'derived')}lung masks on {num_lungs}"
+            + (f", {self.cache.num_cached} cached" if self.cache else "")
+        )
+
+    def warn_of_absent_classes(self, root: str) -> None:
+        """A line for classes that no slice shows."""
+        counts = self.inspection.slices_per_class
+        if absent := [name for name, number in counts.items() if not number]:
+            print(
+                f"warning: {Path(root) / self.name}: no slice shows {', '.join(absent)}; going on",
+                file=sys.stderr,
+            )
+
+
+def open_split(config: DataConfig, name: str, world: World | None = None) -> Split:
+    """Find, inspect and cache a split; test is val where the folder has no test.
+
+    One process of each machine decodes it; the others then find the cache.
+
+    Raises:
+        UserError: No such split, or a file is unfit.
+    """
+    world = world or World()
+    root = Path(config.root)
+    name = resolve_split(root, name)
+    classes = find_classes(config)
+    slices = find_slices(root, name, config.lung, of_classes=bool(classes))
+    if config.guide is not None:
+        slices = with_guides(slices, Path(config.guide), name)
+    report = print if world.is_main else _say_nothing
+    kind = f"classes-{name}" if classes else name  # beside the cache of a run without classes
+    with world.first_on_machine():
+        facts, cache = open_cache(root, kind, slices, config.cache_mib, report)
+    inspection = inspect_slices(slices, config.lesion_values, facts, classes)
+    return Split(name, slices, inspection, cache, config.lung)
+
+
+def _say_nothing(_: str) -> None:
+    """Leave it to the main process."""
