@@ -67,15 +67,16 @@ def find_slices(
     images, masks = images_by_stem(folder / "image"), images_by_stem(folder / kind)
     if not images and not masks:
         raise UserError(f"{folder / 'image'}: no images ({', '.join(IMAGE_SUFFIXES)})")
-    for stem, path in images.items():
-        if stem not in masks:
-            raise UserError(f"{path}: its mask {folder / kind / stem}.* is missing")
-    for stem, path in masks.items():
-        if stem not in images:
-            raise UserError(f"{path}: its image {folder / 'image' / stem}.* is missing")
+    _check_pairs(images, masks, folder / kind, "mask")
+    _check_pairs(masks, images, folder / "image", "image")
     edges, lungs = images_by_stem(folder / "mask_"), _lungs(root, folder, lung)
     entries = read_manifest(root)
-    _warn_of_unlisted(root, split, list(images))
+    if unlisted := unlisted_slices(root, split, list(images)):
+        print(
+            f"warning: {root / 'manifest.csv'}: no row for {len(unlisted)} of {len(images)} images "
+            f"of {split} ({first_of(unlisted)}): their patients are told by file names",
+            file=sys.stderr,
+        )
     return [
         SliceFiles(
             stem, entry.patient, image, masks[stem], edges.get(stem), lungs.get(stem), entry.spacing
@@ -88,13 +89,13 @@ def find_slices(
     ]
 
 
-def _warn_of_unlisted(root: Path, split: str, stems: Sequence[str]) -> None:
-    if unlisted := unlisted_slices(root, split, stems):
-        print(
-            f"warning: {root / 'manifest.csv'}: no row for {len(unlisted)} of {len(stems)} images "
-            f"of {split} ({first_of(unlisted)}): their patients are told by file names",
-            file=sys.stderr,
-        )
+def _check_pairs(
+    files: Mapping[str, Path], others: Mapping[str, Path], folder: Path, role: str
+) -> None:
+    """Refuse a file whose other half is not in its folder."""
+    for stem, path in files.items():
+        if stem not in others:
+            raise UserError(f"{path}: its {role} {folder / stem}.* is missing")
 
 
 def resolve_split(root: Path, split: str) -> str:
