@@ -36,8 +36,7 @@ def write_series(
         orientation: See above.
         origin: Of the first slice, mm (LPS+).
         patient: PatientID; None leaves it out.
-        number: SeriesNumber.
-        description: SeriesDescription.
+        number: SeriesNumber; description likewise.
         seed: Series of equal seeds have equal UIDs.
         names: Of the file of a slice.
         change: Called with every index and dataset before it is written.

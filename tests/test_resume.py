@@ -57,6 +57,11 @@ def load_comparable(folder: Path) -> dict[str, Any]:
     return content
 
 
+def assert_same_run(one: dict[str, Any], two: dict[str, Any]) -> None:
+    for key in one:
+        assert same_tensors(one[key], two[key]), key
+
+
 def start_training(settings: list[str]) -> subprocess.Popen[str]:
     """train.py in a process of its own."""
     return subprocess.Popen(
@@ -93,8 +98,7 @@ def test_2_epochs_resume_2_epochs_equal_4_epochs_bit_for_bit(
     torch.manual_seed(12345)
     assert run_script("train.py", *elsewhere, *epoch_set(4), "--resume").code == 0
     resumed = load_comparable(tmp_path / "resumed" / "train_config" / "seed2")
-    for key in straight:
-        assert same_tensors(straight[key], resumed[key]), key
+    assert_same_run(straight, resumed)
     assert resumed["epoch"] == 4
 
 
@@ -121,8 +125,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_bit_for_bit(
     assert stopped["epoch"] < 8
     assert run_script("train.py", *settings, *save_dir, "--resume").code == 0
     resumed = load_comparable(folder)
-    for key in straight:
-        assert same_tensors(straight[key], resumed[key]), key
+    assert_same_run(straight, resumed)
 
 
 def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
@@ -139,8 +142,7 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     assert "epoch   3/3" in finished.out
     assert "epoch   2/3" not in finished.out
     resumed = load_comparable(run_folder(tmp_path))
-    for key in straight:
-        assert same_tensors(straight[key], resumed[key]), key
+    assert_same_run(straight, resumed)
 
 
 def test_the_kept_network_is_the_moving_average(
