@@ -113,10 +113,7 @@ def find_inputs(
             "of them itself if it is a scan"
         )
     masks = _find_masks(found)
-    found = [(root, case) for root, case in found if case.path not in masks]
-    ranks = {root: rank for rank, root in enumerate(dict.fromkeys(roots))}
-    found.sort(key=lambda item: ranks[item[0]])
-    cases = [case for _, case in found]
+    cases = _in_order([(root, case) for root, case in found if case.path not in masks], roots)
     _refuse_equal_stems(cases)
     ignored = [file.path for file, _ in named if file.path in ornaments]
     ignored += [file.path for file in others if file.path not in dicom]
@@ -214,6 +211,12 @@ def _list_files(root: Path, out: Path) -> Iterator[_File]:
 
 def _is_within(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
+
+
+def _in_order(found: Sequence[tuple[Path, InputCase]], roots: Sequence[Path]) -> list[InputCase]:
+    """Cases with the paths they were found by, in the order of these paths."""
+    ranks = {root: rank for rank, root in enumerate(dict.fromkeys(roots))}
+    return [case for _, case in sorted(found, key=lambda item: ranks[item[0]])]
 
 
 def _refuse_equal_stems(cases: Iterable[InputCase]) -> None:
