@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
-from datasets.radiographs import is_radiograph
+from datasets.radiographs import is_radiograph, radiograph_stem
 from datasets.volumes import (
     DicomSeries,
     check_disk,
@@ -23,7 +23,6 @@ from utils.messages import count
 
 CT, ANY = "CT", "any"  # what --modality takes for CT
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
-_DICOM_SUFFIXES = (".dcm", ".dicom")
 _DICOMDIR = "DICOMDIR"
 _MAX_LISTED = 5
 
@@ -114,7 +113,6 @@ def find_inputs(
         )
     masks = _find_masks(found)
     cases = _in_order([(root, case) for root, case in found if case.path not in masks], roots)
-    _refuse_equal_stems(cases)
     ignored = [file.path for file, _ in named if file.path in ornaments]
     ignored += [file.path for file in others if file.path not in dicom]
     notes = list(search.notes)
@@ -184,9 +182,7 @@ def _by_itself(file: _File, x_rays: bool, any_modality: bool) -> InputCase | Non
     if name.endswith(IMAGE_SUFFIXES):
         return InputCase(path, folder / path.stem, is_volume=False)
     if x_rays and is_radiograph(path, any_modality=any_modality):
-        # A UID for a name has dots of its own.
-        stem = path.stem if name.endswith(_DICOM_SUFFIXES) else path.name
-        return InputCase(path, folder / stem, is_volume=False)
+        return InputCase(path, folder / radiograph_stem(path), is_volume=False)
     return None
 
 
@@ -214,8 +210,9 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 
 def _in_order(found: Sequence[tuple[Path, InputCase]], roots: Sequence[Path]) -> list[InputCase]:
-    """Cases with the paths they were found by, in the order of these paths."""
+    """Cases in the order of the paths that they were found by; refuses those of equal names."""
     ranks = {root: rank for rank, root in enumerate(dict.fromkeys(roots))}
+    _refuse_equal_stems(case for _, case in found)
     return [case for _, case in sorted(found, key=lambda item: ranks[item[0]])]
 
 
