@@ -13,6 +13,7 @@ from datasets.volumes import DICOM_ERRORS, find_padding, is_dicom, read_dicom
 from utils.errors import UserError
 
 _WHITE = np.iinfo(np.uint16).max
+_SUFFIXES = (".dcm", ".dicom")
 _HEADER = ["Modality", "Rows"]
 
 
@@ -32,6 +33,11 @@ def is_radiograph(path: Path, *, any_modality: bool = False) -> bool:
             return header.get("Modality") in X_RAYS or (any_modality and "Rows" in header)
     except DICOM_ERRORS:
         return False
+
+
+def radiograph_stem(path: Path) -> str:
+    """What the outputs of a DICOM file are called after: a UID for a name has dots of its own."""
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
 def read_radiograph(path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from datasets.image_io import IMAGE_SUFFIXES
-from datasets.radiographs import is_radiograph
+from datasets.radiographs import is_radiograph, radiograph_stem
 from datasets.volumes import (
     DicomSeries,
     check_disk,
@@ -23,7 +23,6 @@ from utils.messages import count
 
 CT, ANY = "CT", "any"  # what --modality takes for CT
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
-_DICOM_SUFFIXES = (".dcm", ".dicom")
 _DICOMDIR = "DICOMDIR"
 _MAX_LISTED = 5
 
@@ -183,9 +182,7 @@ def _by_itself(file: _File, x_rays: bool, any_modality: bool) -> InputCase | Non
     if name.endswith(IMAGE_SUFFIXES):
         return InputCase(path, folder / path.stem, is_volume=False)
     if x_rays and is_radiograph(path, any_modality=any_modality):
-        # A UID for a name has dots of its own.
-        stem = path.stem if name.endswith(_DICOM_SUFFIXES) else path.name
-        return InputCase(path, folder / stem, is_volume=False)
+        return InputCase(path, folder / radiograph_stem(path), is_volume=False)
     return None
 
 

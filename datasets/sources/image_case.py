@@ -89,8 +89,7 @@ def image_case(
     Args:
         name: Of the case.
         patient: Who.
-        slices: In any order, of different indices. Those without a mask are unlabelled, and so is
-            then their split.
+        slices: In any order, of different indices; any without a mask makes its split unlabelled.
         decode: How the masks are written.
         rule: From stored to grey levels; None takes the whole range of the image's type.
         palette: Whether masks may be coloured, the luma of a colour being what is decoded.

@@ -45,16 +45,7 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--new-split", action="store_true", help="split anew where the source has a split"
     )
-    parser.add_argument(
-        "--bits", type=int, choices=(8, 16), default=default.bits, help="of the images (default 8)"
-    )
-    parser.add_argument(
-        "--max-side",
-        type=int,
-        metavar="PX",
-        help="longer side to which larger images are made smaller; 0 keeps their sizes (default 0 "
-        "for CT, 1024 for X-rays)",
-    )
+    _add_image_arguments(parser, default)
     parser.add_argument(
         "--keep-empty",
         default="all",
@@ -82,6 +73,20 @@ def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POSITION",
         help="how masks are brought to their images: transpose, mirror, flip, rotate-right, ... or "
         "reverse (in z), of lesions; lungs=mirror of lung masks; stored leaves them as they are",
+    )
+
+
+def _add_image_arguments(parser: argparse.ArgumentParser, default: ConversionOptions) -> None:
+    """What concerns the stored images."""
+    parser.add_argument(
+        "--bits", type=int, choices=(8, 16), default=default.bits, help="of the images (default 8)"
+    )
+    parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PX",
+        help="longer side to which larger images are made smaller; 0 keeps their sizes (default 0 "
+        "for CT, 1024 for X-rays)",
     )
 
 
