@@ -14,6 +14,9 @@ from preparation.checks.mask_counts import (
 )
 from preparation.checks.mask_fit import LESIONS, LUNGS, Misfit, find_misfits
 
+# Share of all px; lungs fill half of an image at the most, or more of one that is cropped to them.
+_MOST_COVERED = 0.7
+
 
 class SliceThumbnails(NamedTuple):
     """A slice in small; lesion and lung are None where nobody has drawn them."""
@@ -74,3 +77,14 @@ class MaskReview:
     def misfits(self) -> list[Misfit]:
         """The masks that lie wrong, lesions first."""
         return [found for kind, scans in self._scans.items() for found in find_misfits(kind, scans)]
+
+    def inverted(self) -> list[str]:
+        """A sentence on every kind of mask that covers most of the images."""
+        found = []
+        for kind, scans in self._scans.items():
+            counts = [item for items in scans.values() for item in items]
+            covered = sum(float(item.mask[:, 0].sum()) for item in counts)
+            share = covered / max(sum(int(item.px.sum()) for item in counts), 1)
+            if share > _MOST_COVERED:
+                found.append(f"{kind} cover {100 * share:.0f} % of the images: they look inverted")
+        return found

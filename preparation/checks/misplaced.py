@@ -18,7 +18,7 @@ class MisplacedMasks(NamedTuple):
     """Masks that lie wrong.
 
     Attributes:
-        problems: A line for all masks of a kind that lie wrong in one way.
+        problems: A line for all masks of a kind that lie wrong in one way, or look inverted.
         suspicions: A line for single slices among those that lie right.
     """
 
@@ -52,6 +52,7 @@ def explain_misfits(
         f"{'lungs=' if misfit.kind == LUNGS else ''}{misfit.position.name}"
         for misfit in misfits
     ]
+    problems += [f"{root}: {sentence}" for sentence in review.inverted()]
     return MisplacedMasks(problems, _explain_lone(root, review, names, misfits))
 
 

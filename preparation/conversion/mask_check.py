@@ -42,9 +42,10 @@ class MaskCheck:
             self._reviews[source].add(patient, slices)
 
     def review(self) -> tuple[list[Misplaced], list[str]]:
-        """Masks that lie wrong, and a note on those that are to stay as they are stored."""
+        """Masks that lie wrong, and notes: those that stay as stored, or look inverted."""
         misplaced, notes = [], []
         for source, review in self._reviews.items():
+            notes += [f"{source}: {sentence}" for sentence in review.inverted()]
             groups: dict[tuple[str, ...], list[Misfit]] = defaultdict(list)
             for misfit in review.misfits():
                 if misfit.kind in self._wanted.as_stored:

@@ -130,48 +130,6 @@ def test_a_series_uid_per_slice_with_a_missing_slice_is_refused(tmp_path: Path) 
         pass
 
 
-def study_per_slice(seed: str = "", **fields: object) -> Callable[[int, Dataset], None]:
-    """A change that gives every slice a study of its own, too."""
-
-    def change(index: int, dataset: Dataset) -> None:
-        uid_per_slice(seed, **fields)(index, dataset)
-        dataset.StudyInstanceUID = generate_uid(entropy_srcs=["study", seed, str(index)])
-
-    return change
-
-
-def test_a_study_uid_per_slice_is_one_scan(tmp_path: Path) -> None:
-    write_series(tmp_path, VALUES, change=study_per_slice())
-    search = search_series(list_files(tmp_path))
-    (series,) = search.series
-    np.testing.assert_array_equal(read(series), VALUES)
-    (note,) = search.notes
-    assert note.endswith(
-        "6 slices with a StudyInstanceUID and SeriesInstanceUID each are read as one series"
-    )
-
-
-@pytest.mark.parametrize("fields", [{"PatientID": "P2"}, {"SeriesDescription": "Mediastinum"}])
-def test_study_uids_per_slice_of_two_scans_stay_two(
-    tmp_path: Path, fields: dict[str, object]
-) -> None:
-    write_series(tmp_path, VALUES, change=study_per_slice("a"))
-    write_series(tmp_path, VALUES, names="B{}".format, change=study_per_slice("b", **fields))
-    assert [len(series.files) for series in find_series(tmp_path)] == [6, 6]
-
-
-@pytest.mark.parametrize("missing", [2, None])
-def test_single_slices_of_several_studies_are_not_joined(
-    tmp_path: Path, missing: int | None
-) -> None:
-    """Neither where they do not lie one step apart, nor two of them, which always do."""
-    paths = write_series(tmp_path, VALUES, change=study_per_slice())
-    for path in paths[2:] if missing is None else [paths[missing]]:
-        path.unlink()
-    num_left = 2 if missing is None else 5
-    assert [len(series.files) for series in find_series(tmp_path)] == [1] * num_left
-
-
 @pytest.mark.parametrize(
     "fields",
     [

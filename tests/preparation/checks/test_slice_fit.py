@@ -59,3 +59,12 @@ def test_masks_that_all_lie_wrong_are_a_problem_and_no_suspicion(tmp_path: Path)
     check = inspect_folder(tmp_path, allow_leak=True)
     assert any("--mask-orientation transpose" in problem for problem in check.problems)
     assert suspicions(tmp_path) == []
+
+
+def test_masks_that_are_set_where_nothing_is_are_a_problem(tmp_path: Path) -> None:
+    for place, name in enumerate(write_set(tmp_path, {})):
+        path = tmp_path / ("train", "val", "test")[place % 3] / "mask" / f"{name}.png"
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    problems = [one for one in inspect_folder(tmp_path, allow_leak=True).problems if "cover" in one]
+    assert len(problems) == 1
+    assert problems[0].endswith("% of the images: they look inverted")
