@@ -67,12 +67,8 @@ def find_slices(
     images, masks = images_by_stem(folder / "image"), images_by_stem(folder / kind)
     if not images and not masks:
         raise UserError(f"{folder / 'image'}: no images ({', '.join(IMAGE_SUFFIXES)})")
-    for stem, path in images.items():
-        if stem not in masks:
-            raise UserError(f"{path}: its mask {folder / kind / stem}.* is missing")
-    for stem, path in masks.items():
-        if stem not in images:
-            raise UserError(f"{path}: its image {folder / 'image' / stem}.* is missing")
+    _check_pairs(images, masks, folder / kind, "mask")
+    _check_pairs(masks, images, folder / "image", "image")
     edges, lungs = images_by_stem(folder / "mask_"), _lungs(root, folder, lung)
     entries = read_manifest(root)
     if unlisted := unlisted_slices(root, split, list(images)):
@@ -91,6 +87,15 @@ def find_slices(
             or ManifestEntry(patient_of_stem(stem), spacing=None)
         ]
     ]
+
+
+def _check_pairs(
+    files: Mapping[str, Path], others: Mapping[str, Path], folder: Path, role: str
+) -> None:
+    """Refuse a file whose other half is not in its folder."""
+    for stem, path in files.items():
+        if stem not in others:
+            raise UserError(f"{path}: its {role} {folder / stem}.* is missing")
 
 
 def resolve_split(root: Path, split: str) -> str:

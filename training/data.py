@@ -60,10 +60,8 @@ class Split(NamedTuple):
         """A line for classes that no slice shows."""
         counts = self.inspection.slices_per_class
         if absent := [name for name, number in counts.items() if not number]:
-            print(
-                f"warning: {Path(root) / self.name}: no slice shows {', '.join(absent)}; going on",
-                file=sys.stderr,
-            )
+            text = f"no slice shows {', '.join(absent)}; going on"
+            print(f"warning: {Path(root) / self.name}: {text}", file=sys.stderr)
 
 
 def open_split(config: DataConfig, name: str, world: World | None = None) -> Split:
@@ -160,15 +158,7 @@ def build_training_data(
     if needs_lung and not any(entry.lung for entry in train.slices):
         raise UserError(_no_lungs(config.data))
     if world.is_main:
-        for split in (train, val):
-            print(split.describe(config.data.edge_width))
-            split.warn_of_absent_classes(config.data.root)
-        if not any(train.inspection.has_lesion):
-            print(
-                f"warning: {Path(config.data.root) / 'train'}: no mask shows a lesion, so there is "
-                "none to learn; look at the masks",
-                file=sys.stderr,
-            )
+        _describe_splits(config.data, train, val)
     batches = SeededBatches(
         len(train.slices),
         config.training.batch_size,
@@ -185,6 +175,16 @@ def build_training_data(
             build_dataset(config.data, val, augment=False), shown, num_workers=0
         ),
     )
+
+
+def _describe_splits(config: DataConfig, train: Split, val: Split) -> None:
+    """Print what they hold, and warn of what cannot be learnt from them."""
+    for split in (train, val):
+        print(split.describe(config.edge_width))
+        split.warn_of_absent_classes(config.root)
+    if not any(train.inspection.has_lesion):
+        text = "no mask shows a lesion, so there is none to learn; look at the masks"
+        print(f"warning: {Path(config.root) / 'train'}: {text}", file=sys.stderr)
 
 
 def _no_lungs(config: DataConfig) -> str:
