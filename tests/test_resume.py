@@ -145,20 +145,6 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     assert_same_run(straight, resumed)
 
 
-def test_the_kept_network_is_the_moving_average(
-    run_script: Callable, small_settings: list[str], tmp_path: Path
-) -> None:
-    settings = [*small_settings, *pairs({"training.ema_decay": 0.5}), *epoch_set(1)]
-    assert run_script("train.py", *settings).code == 0
-    best = torch.load(run_folder(tmp_path) / "best.pt", weights_only=True)
-    last = torch.load(run_folder(tmp_path) / "last.pt", weights_only=True)
-    assert best["model"].keys() == last["model"].keys()
-    for key, value in best["model"].items():
-        assert torch.equal(value, last["ema"][f"module.{key}"]), key
-    name = "encoder.stem.0.weight"
-    assert not torch.equal(best["model"][name], last["model"][name])
-
-
 def test_existing_run_is_kept_and_resume_needs_one(
     run_script: Callable, refused: Callable, small_settings: list[str], tmp_path: Path
 ) -> None:

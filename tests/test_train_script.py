@@ -76,6 +76,20 @@ def test_every_parameter_is_trained_and_saved(
         assert not torch.equal(parameter, content["model"][name]), name
 
 
+def test_the_kept_network_is_the_moving_average(
+    run_script: Callable, small_settings: list[str], tmp_path: Path
+) -> None:
+    settings = [*small_settings, "--set", "training.ema_decay=0.5", "--set", "training.epochs=1"]
+    assert run_script("train.py", *settings).code == 0
+    best = torch.load(run_folder(tmp_path) / "best.pt", weights_only=True)
+    last = torch.load(run_folder(tmp_path) / "last.pt", weights_only=True)
+    assert best["model"].keys() == last["model"].keys()
+    for key, value in best["model"].items():
+        assert torch.equal(value, last["ema"][f"module.{key}"]), key
+    name = "encoder.stem.0.weight"
+    assert not torch.equal(best["model"][name], last["model"][name])
+
+
 def test_early_stopping_ends_a_run(
     run_script: Callable, small_settings: list[str], tmp_path: Path
 ) -> None:
