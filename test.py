@@ -70,6 +70,9 @@ def parse() -> argparse.Namespace:
     add_out_argument(parser, metavar="DIR", help="default: beside the checkpoint")
     parser.add_argument("--save-maps", action="store_true", help="write every map as 8-bit PNG")
     parser.add_argument(
+        "--no-report", action="store_true", help="only the tables: no report.html, no figures"
+    )
+    parser.add_argument(
         "--unit",
         choices=("auto", "patient", "case"),
         default="auto",
@@ -123,8 +126,13 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     if has_lung:
         origin["lung_masks"] = {"training": run.trained.data.lung, "scoring": config.data.lung}
     classes = score_classes(source, protocol, config)
-    files = EvaluationFiles(out, saves_maps=arguments.save_maps, classes=classes)
+    has_report = not arguments.no_report
+    files = EvaluationFiles(
+        out, saves_maps=arguments.save_maps, classes=classes, has_report=has_report
+    )
     rows = score(source, protocol, config, files, origin)
+    if not has_report:
+        return
     with files.errors_named():
         picked = pick_by_area([row["lesion_px"] for row in rows], _CASES_IN_FIGURES)
         save_paper_figures(files.figures, [run], split, picked)
@@ -152,7 +160,9 @@ def score_maps(arguments: argparse.Namespace) -> None:
     }
     source = FolderCases(pairs, resize=protocol.name == "infnet")
     out = arguments.out or maps.with_name(f"{maps.name}_{protocol.name}")
-    score(source, protocol, config, EvaluationFiles(out), origin)
+    score(
+        source, protocol, config, EvaluationFiles(out, has_report=not arguments.no_report), origin
+    )
 
 
 def default_out(checkpoint: Path, run: TrainedRun, split: Split, protocol: Protocol) -> Path:
@@ -206,11 +216,13 @@ def score(
         summary = evaluation.summary | origin
         if files.classes:
             summary |= files.classes.summary()
-        save_overlays(files.figures, source, meter)
+        if files.has_report:
+            save_overlays(files.figures, source, meter)
         files.write(evaluation, summary, dump_config(config))
     print(format_scores(summary))
-    print(f"report   {files.out / 'report.html'}\nscores   {files.out / 'metrics.json'}")
-    print(f"figures  {files.figures}")
+    print(f"scores   {files.out / 'metrics.json'}")
+    if files.has_report:
+        print(f"report   {files.out / 'report.html'}\nfigures  {files.figures}")
     return meter.rows
 
 

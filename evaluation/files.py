@@ -47,12 +47,19 @@ class EvaluationFiles:
         saves_maps: Whether every map is written as it was scored, as 8-bit PNG in <out>/maps, and
             every predicted class map with the values of the data set in <out>/label.
         classes: The scores of classes, where they are told apart.
+        has_report: Whether there is a report and figures, beside the tables.
     """
 
     def __init__(
-        self, out: Path, *, saves_maps: bool = False, classes: ClassScores | None = None
+        self,
+        out: Path,
+        *,
+        saves_maps: bool = False,
+        classes: ClassScores | None = None,
+        has_report: bool = True,
     ) -> None:
         self.out, self.saves_maps, self.classes = out, saves_maps, classes
+        self.has_report = has_report
         self._views: CaseViews | None = None
 
     @property
@@ -90,8 +97,8 @@ class EvaluationFiles:
             UserError: A file or folder cannot be written.
         """
         with self.errors_named():
-            self.figures.mkdir(parents=True, exist_ok=True)
-            viewers: list[Viewer] = [self._add_view]
+            (self.figures if self.has_report else self.out).mkdir(parents=True, exist_ok=True)
+            viewers: list[Viewer] = [self._add_view] if self.has_report else []
             if self.classes:
                 viewers.append(self.classes.view)
             if self.saves_maps:
@@ -124,6 +131,18 @@ class EvaluationFiles:
             summary: The evaluation's, with the origin of the maps.
             config: Settings as YAML.
         """
+        if self.has_report:
+            self._write_report(evaluation, summary, config)
+        write_rows(self.out / _CURVES, _curve_rows(evaluation))
+        write_rows(self.out / _CASES, _ordered_rows(evaluation))
+        if self.classes:
+            write_rows(self.out / _CLASSES, self.classes.meter.rows)
+            write_rows(self.out / _CONFUSION, self.classes.confusion_rows())
+        write_json(self.out / _SCORES, summary)
+
+    def _write_report(
+        self, evaluation: Evaluation, summary: Mapping[str, Any], config: str
+    ) -> None:
         charts = draw_charts(evaluation)
         if self.classes:
             names = ["background", *self.classes.classes]
@@ -131,12 +150,6 @@ class EvaluationFiles:
         save_figures(self.figures, {f"{name}.png": figure for name, figure in charts.items()})
         page = build_report(evaluation, summary, config, charts)
         write_report(self.out / "report.html", page, self._views)
-        write_rows(self.out / _CURVES, _curve_rows(evaluation))
-        write_rows(self.out / _CASES, _ordered_rows(evaluation))
-        if self.classes:
-            write_rows(self.out / _CLASSES, self.classes.meter.rows)
-            write_rows(self.out / _CONFUSION, self.classes.confusion_rows())
-        write_json(self.out / _SCORES, summary)
 
 
 def draw_charts(evaluation: Evaluation) -> dict[str, Figure]:

@@ -16,10 +16,26 @@ def best(run_script: Callable, small_settings: list[str], tmp_path: Path) -> Pat
     return tmp_path / "runs" / "train_config" / "seed2" / "best.pt"
 
 
+def test_without_a_report_the_scores_are_the_same(run_script: Callable, best: Path) -> None:
+    files = ("per_case.csv", "curves.csv")
+    finished = run_script("test.py", "--checkpoint", best, "--no-report")
+    assert finished.code == 0, finished.err
+    found = {path.name for path in best.parent.iterdir()}
+    assert "report.html" not in found
+    assert "figures" not in found
+    assert "report.html" not in finished.out
+    alone = [(best.parent / name).read_bytes() for name in files]
+    scores = json.loads((best.parent / "metrics.json").read_text())
+    assert run_script("test.py", "--checkpoint", best).code == 0
+    assert [(best.parent / name).read_bytes() for name in files] == alone
+    whole = json.loads((best.parent / "metrics.json").read_text())
+    assert scores | {"run_info": 0} == whole | {"run_info": 0}  # which tells the time
+
+
 def test_val_split_reproduces_the_score_that_best_pt_was_chosen_by(
     run_script: Callable, best: Path
 ) -> None:
-    finished = run_script("test.py", "--checkpoint", best, "--split", "val")
+    finished = run_script("test.py", "--no-report", "--checkpoint", best, "--split", "val")
     assert finished.code == 0, finished.err
     scores = json.loads((best.parent / "val" / "metrics.json").read_text())
     chosen_by = torch.load(best, weights_only=True)["scores"]
@@ -71,9 +87,9 @@ def test_table_files_and_figures(run_script: Callable, best: Path) -> None:
 
 def test_native_scores_slices_at_their_own_size(run_script: Callable, best: Path) -> None:
     arguments = ["--checkpoint", best, "--set", "data.image_size=32"]
-    assert run_script("test.py", *arguments).code == 0
+    assert run_script("test.py", "--no-report", *arguments).code == 0
     native = json.loads((best.parent / "metrics.json").read_text())
-    assert run_script("test.py", *arguments, "--protocol", "cosup").code == 0
+    assert run_script("test.py", "--no-report", *arguments, "--protocol", "cosup").code == 0
     cosup = json.loads((best.parent / "cosup" / "metrics.json").read_text())
     assert (native["scored_at"], cosup["scored_at"]) == ([64, 64], [32, 32])
     with (best.parent / "per_case.csv").open() as stream:
@@ -84,7 +100,7 @@ def test_cosup_at_the_size_of_training_is_the_validation_score(
     run_script: Callable, best: Path
 ) -> None:
     arguments = ["--checkpoint", best, "--split", "val", "--protocol", "cosup"]
-    assert run_script("test.py", *arguments).code == 0
+    assert run_script("test.py", "--no-report", *arguments).code == 0
     scores = json.loads((best.parent / "val" / "cosup" / "metrics.json").read_text())
     chosen_by = torch.load(best, weights_only=True)["scores"]
     for key in ("dice", "dice_pooled", "mae", "e_measure_mean", "s_measure"):
@@ -95,7 +111,7 @@ def test_maps_that_are_saved_score_as_the_network_that_made_them(
     run_script: Callable, best: Path, data_root: Path
 ) -> None:
     arguments = ["--checkpoint", best, "--protocol", "infnet", "--save-maps"]
-    assert run_script("test.py", *arguments).code == 0
+    assert run_script("test.py", "--no-report", *arguments).code == 0
     folder = best.parent / "infnet"
     masks = data_root / "test" / "mask"
     arguments = ["--maps", folder / "maps", "--masks", masks, "--protocol", "infnet"]
@@ -110,10 +126,13 @@ def test_maps_that_are_saved_score_as_the_network_that_made_them(
 
 def test_two_runs_are_compared(run_script: Callable, refused: Callable, best: Path) -> None:
     for protocol in ("native", "cosup"):
-        assert run_script("test.py", "--checkpoint", best, "--protocol", protocol).code == 0
+        assert (
+            run_script("test.py", "--no-report", "--checkpoint", best, "--protocol", protocol).code
+            == 0
+        )
     other = best.parent / "other"
     arguments = ["--checkpoint", best, "--out", other, "--set", "data.image_size=48"]
-    assert run_script("test.py", *arguments).code == 0
+    assert run_script("test.py", "--no-report", *arguments).code == 0
     out = best.parent / "compared"
     finished = run_script("test.py", "--compare", best.parent, other, "--out", out)
     assert finished.code == 0, finished.err
@@ -152,7 +171,7 @@ def test_batch_size_of_evaluation_changes_no_score(run_script: Callable, best: P
     for size in (1, 3):
         out = best.parent / f"by{size}"
         arguments = ["--checkpoint", best, "--out", out, "--set", f"evaluation.batch_size={size}"]
-        assert run_script("test.py", *arguments).code == 0
+        assert run_script("test.py", "--no-report", *arguments).code == 0
         scores.append(json.loads((out / "metrics.json").read_text()))
     for name in ("dice", "dice_pooled", "mae", "s_measure"):
         assert scores[0][name] == pytest.approx(scores[1][name], abs=1e-5)
@@ -162,7 +181,7 @@ def test_split_test_falls_back_to_val_and_says_so(
     run_script: Callable, best: Path, data_root: Path
 ) -> None:
     shutil.rmtree(data_root / "test")
-    finished = run_script("test.py", "--checkpoint", best)
+    finished = run_script("test.py", "--no-report", "--checkpoint", best)
     assert "has no test: scoring val" in finished.out
     assert json.loads((best.parent / "val" / "metrics.json").read_text())["split"] == "val"
 
@@ -172,7 +191,7 @@ def test_another_data_set_gets_a_folder_of_its_own(
 ) -> None:
     other = shutil.copytree(data_root, data_root.with_name("other"))
     arguments = ["--checkpoint", best, "--set", f"data.root={other}"]
-    assert run_script("test.py", *arguments).code == 0
+    assert run_script("test.py", "--no-report", *arguments).code == 0
     assert json.loads((best.parent / "other" / "metrics.json").read_text())["data_set"] == "other"
     assert not (best.parent / "metrics.json").exists()
 
@@ -180,7 +199,7 @@ def test_another_data_set_gets_a_folder_of_its_own(
 @pytest.mark.parametrize("policy", ["one", "zero", "nan"])
 def test_empty_target_policy_is_a_setting(run_script: Callable, best: Path, policy: str) -> None:
     arguments = ["--checkpoint", best, "--set", f"evaluation.empty_target={policy}"]
-    finished = run_script("test.py", *arguments)
+    finished = run_script("test.py", "--no-report", *arguments)
     assert f"scores {policy}" in finished.out
     assert json.loads((best.parent / "metrics.json").read_text())["empty_target"] == policy
 

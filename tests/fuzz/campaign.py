@@ -78,17 +78,8 @@ def campaign(
 
     def next_batch() -> Batch | None:
         if only is not None:
-            left = [kind for kind, tally in tallies.items() if not tally.batches]
-            if not left:
-                return None
-            tallies[left[0]].batches = 1
-            return Batch(left[0], only // BATCH, only, only)
-        if not has_time(tallies):
-            return None
-        kind = min(kinds, key=lambda name: (tallies[name].seconds, tallies[name].batches))
-        number = tallies[kind].batches
-        tallies[kind].batches += 1
-        return Batch.whole(kind, number, per_batch)
+            return _only_batch(tallies, only)
+        return _whole_batch(tallies, per_batch) if has_time(tallies) else None
 
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
         places = [Path(folder) / str(number) for number in range(num_processes)]
@@ -102,6 +93,23 @@ def campaign(
             for member in members:
                 member.end()
     return tallies
+
+
+def _only_batch(tallies: dict[str, Tally], index: int) -> Batch | None:
+    """The one input of a kind that was not tried yet."""
+    left = [kind for kind, tally in tallies.items() if not tally.batches]
+    if not left:
+        return None
+    tallies[left[0]].batches = 1
+    return Batch(left[0], index // BATCH, index, index)
+
+
+def _whole_batch(tallies: dict[str, Tally], per_batch: int) -> Batch:
+    """The next batch of the kind that has had least time."""
+    kind = min(tallies, key=lambda name: (tallies[name].seconds, tallies[name].batches))
+    number = tallies[kind].batches
+    tallies[kind].batches += 1
+    return Batch.whole(kind, number, per_batch)
 
 
 def _tell(line: str, told: set[str]) -> None:
