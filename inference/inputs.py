@@ -112,9 +112,9 @@ def find_inputs(
             "of them itself if it is a scan"
         )
     masks = _find_masks(found)
-    found = [(root, case) for root, case in found if case.path not in masks]
-    found.sort(key=lambda item: roots.index(item[0]))
-    cases = [case for _, case in found]
+    ranks = {root: rank for rank, root in enumerate(dict.fromkeys(roots))}
+    found.sort(key=lambda item: ranks[item[0]])
+    cases = [case for _, case in found if case.path not in masks]
     _refuse_equal_stems(cases)
     ignored = [file.path for file, _ in named if file.path in ornaments]
     ignored += [file.path for file in others if file.path not in dicom]

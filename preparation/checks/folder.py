@@ -94,7 +94,8 @@ def inspect_folder(
         check.notes.append(f"{root}: no manifest.csv, so patients are told by the file names")
     check_split_list(root, splits, patients, check.problems)
     check.notes.extend(_lone_notes(root, placed, card))
-    _compare_slices(root, placed, thumbnails, check, allow_leak)
+    _find_misplaced(root, placed, thumbnails, card, check)
+    _find_leaks(root, placed, thumbnails, check, allow_leak)
     return check
 
 
@@ -139,17 +140,28 @@ def _lone_notes(root: Path, placed: Sequence[PlacedSlice], card: DataCard | None
     return [f"{root}: {lone}"] if lone else []
 
 
-def _compare_slices(
+def _find_misplaced(
+    root: Path,
+    placed: Sequence[PlacedSlice],
+    thumbnails: Sequence[SliceThumbnails],
+    card: DataCard | None,
+    check: FolderCheck,
+) -> None:
+    """Say which masks lie wrong."""
+    misplaced = explain_misfits(root, placed, thumbnails)
+    check.problems.extend(misplaced.problems)
+    if card is None or card.modality not in X_RAYS:  # of lesions on X-rays most lie on one side
+        check.notes.extend(misplaced.suspicions)
+
+
+def _find_leaks(
     root: Path,
     placed: Sequence[PlacedSlice],
     thumbnails: Sequence[SliceThumbnails],
     check: FolderCheck,
     allow_leak: bool,
 ) -> None:
-    """Say which masks lie wrong, and what stands in two splits."""
-    misplaced = explain_misfits(root, placed, thumbnails)
-    check.problems.extend(misplaced.problems)
-    check.notes.extend(misplaced.suspicions)
+    """Say what stands in two splits."""
     pictures = [item.image for item in thumbnails]
     leaks = find_leaks_by_look(placed, pictures) if placed else Leaks({}, ())
     (check.notes if allow_leak else check.problems).extend(_leak_lines(root, leaks))

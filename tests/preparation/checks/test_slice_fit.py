@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from datasets.card import X_RAYS, DataCard, write_card
 from preparation.checks.folder import inspect_folder
 from preparation.checks.positions import Position
 from tests.preparation.drawn_chests import chests, moved
@@ -52,6 +53,13 @@ def test_a_few_slices_that_lie_wrong_are_named_with_what_puts_them_right(
     found = {place for place in wrong if f"{names[place]} ({right.words})" in note}
     assert len(found) >= 2
     assert note.count("case") == len(found)
+
+
+def test_slices_of_x_rays_are_not_suspected(tmp_path: Path) -> None:
+    write_set(tmp_path, dict.fromkeys(some(), Position(4)))
+    assert suspicions(tmp_path)
+    write_card(tmp_path, DataCard((), None, 8, {1: "lesion"}, X_RAYS[0]))
+    assert suspicions(tmp_path) == []
 
 
 def test_masks_that_all_lie_wrong_are_a_problem_and_no_suspicion(tmp_path: Path) -> None:
