@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
+from datasets.volumes.dicom_bits import lost_bits
 from datasets.volumes.dicom_file import DICOM_ERRORS, read_dicom
 from datasets.volumes.dicom_geometry import find_affine
 from datasets.volumes.dicom_header import SliceHeader
@@ -83,9 +84,12 @@ def _decode(header: SliceHeader) -> np.ndarray:
             dataset = read_dicom(header.path)
             stored = dataset.pixel_array
             padding = find_padding(dataset, stored)
+            lost = lost_bits(dataset)
     except DICOM_ERRORS as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{header.path}: cannot be decoded ({reason}); export it again") from error
+    if lost is not None:
+        raise UserError(f"{header.path}: {lost}")
     if stored.shape != header.size:
         raise UserError(f"{header.path}: holds an image of {stored.shape}, not {header.size}")
     hounsfield = stored * header.slope + header.intercept
