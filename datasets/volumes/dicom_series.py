@@ -16,6 +16,7 @@ from utils.errors import UserError
 from utils.messages import count
 
 _MAX_NAME = 60
+_FEW = 0.2  # of the other slices; where more differ, slices are scaled one by one
 
 
 class DicomSeries(NamedTuple):
@@ -141,6 +142,7 @@ def search_series(paths: Iterable[Path], *, any_modality: bool = False) -> Serie
     named = " and ".join(modalities)
     advice = f"; where {named} is CT that was tagged wrongly, --modality any reads it"
     notes = [one.note for one in series if one.note]
+    notes += filter(None, map(_describe_odd_rescale, series))
     if scouts and series:
         what = f"{count(len(scouts), 'image')} passed over, a scout or too thin for a scan"
         notes.append(f"{scouts[0].path}: {what}")
@@ -175,6 +177,20 @@ def _gather(stack: Stack, damaged: Mapping[Path, str], any_modality: bool) -> Di
         problem=problem,
         note=note,
         is_numbered=is_numbered,
+    )
+
+
+def _describe_odd_rescale(series: DicomSeries) -> str | None:
+    """Slices that turn into HU in another way than nearly all of the series."""
+    ways = Counter((header.slope, header.intercept) for header in series.headers)
+    (usual, number), *_ = ways.most_common(1) or [((1, 0), 0)]
+    odd = [header for header in series.headers if (header.slope, header.intercept) != usual]
+    if not odd or len(odd) > _FEW * number:
+        return None
+    return (
+        f"{odd[0].path}: RescaleSlope {odd[0].slope:g} and RescaleIntercept {odd[0].intercept:g}, "
+        f"where {count(number, 'slice')} of the series have {usual[0]:g} and {usual[1]:g}; look at "
+        f"{'this slice' if len(odd) == 1 else f'these {len(odd)} slices'}"
     )
 
 

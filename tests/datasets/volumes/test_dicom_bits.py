@@ -1,4 +1,4 @@
-"""Values that have more bits than BitsStored names are refused, never cut off."""
+"""Stored values that are not what the header says: more bits than it names, an odd rescaling."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from dicom_files import write_series
 from pydicom.dataset import Dataset
 
-from datasets.volumes import find_series, open_series
+from datasets.volumes import find_series, list_files, open_series, search_series
 from utils.errors import UserError
 
 VALUES = np.random.default_rng(0).integers(-1000, 1000, (4, 20, 22))
@@ -66,3 +66,21 @@ def test_padding_and_overlays_beyond_are_no_values(tmp_path: Path) -> None:
 
     write_series(tmp_path / "drawn", VALUES, change=draw)
     np.testing.assert_array_equal(read(tmp_path / "drawn"), VALUES)
+
+
+def test_one_slice_that_is_rescaled_in_another_way_is_told(tmp_path: Path) -> None:
+    def rescale(*odd: int) -> Callable[[int, Dataset], None]:
+        def change(index: int, dataset: Dataset) -> None:
+            dataset.RescaleSlope = 2 if index in odd else 1
+
+        return change
+
+    values = np.tile(VALUES, (3, 1, 1))
+    write_series(tmp_path / "one", values, change=rescale(5))
+    (note,) = search_series(list_files(tmp_path / "one")).notes
+    assert "RescaleSlope 2 and RescaleIntercept -1024, where 11 slices of the series" in note
+    assert "IM0005" in note
+    write_series(tmp_path / "none", values, change=rescale())
+    write_series(tmp_path / "half", values, change=rescale(*range(0, 12, 2)))
+    assert search_series(list_files(tmp_path / "none")).notes == []
+    assert search_series(list_files(tmp_path / "half")).notes == []
