@@ -1,6 +1,6 @@
 """From metrics.json to CSV, and from CSV to every table of results; see --help."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ _COUNTS = ("n", "n_patients", "num_empty_target", "num_false_alarm", "num_missed
 # Beside the mean over all slices, for Dice alone.
 _VARIANTS = {"dice_nonempty": "Dice, slices with lesion ↑", "dice_pooled": "Dice, pooled ↑"}
 _ENDS = ("low", "high")  # of the interval
+_CLASS = "class: "
 _LUNG_USES = ("training", "scoring")
 _POSTER_KEYS = ("iou", "dice", "mae", "f_measure_max", "f_measure_mean")
 
@@ -40,7 +41,9 @@ def main() -> None:
         if not arguments.runs:
             parser.error(f"{arguments.name}: name the runs whose scores are its rows")
         rows = [read_row(run) for run in arguments.runs]
-        write_rows(RESULTS / f"{arguments.name}.csv", rows)
+        keys = dict.fromkeys(key for row in rows for key in row)  # not every run has classes
+        filled = [{key: row.get(key) for key in keys} for row in rows]
+        write_rows(RESULTS / f"{arguments.name}.csv", filled)
     for page in PAGES:
         rebuild_tables(page)
 
@@ -94,6 +97,7 @@ def read_row(run: Path) -> dict[str, Any]:
         **{f"{key}_std": scores[f"{key}_std"] for key in METRICS if f"{key}_std" in scores},
         "lung_dice": scores.get("lung", {}).get("dice"),
         "lung_dice_std": scores.get("lung", {}).get("dice_std"),
+        **_classes(scores),
         **{f"lung_masks_{use}": scores.get("lung_masks", {}).get(use) for use in _LUNG_USES},
         "empty_target": scores["empty_target"],
         "threshold": scores["threshold"],
@@ -102,6 +106,15 @@ def read_row(run: Path) -> dict[str, Any]:
         "hardware": info["hardware"].get("gpu") or info["hardware"]["processor"],
         **git_columns(info["git"]),
     }
+
+
+def _classes(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Pooled Dice of every class and their mean; {} where none are told apart."""
+    if "classes" not in scores:
+        return {}
+    own = {name: one["dice_pooled"] for name, one in scores["classes"].items()}
+    named = {f"{_CLASS}{name}": value for name, value in own.items()}
+    return {"class_mean": scores["class_mean"]["dice_pooled"], **named}
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -139,6 +152,24 @@ def format_deviations(rows: Sequence[dict[str, Any]]) -> str:
         cells.append(_with_deviation(row, "lung_dice", METRICS["dice"]))
         lines.append(f"| `{row['run']}` | {row['seed']} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", "± standard deviation over the slices.", *_notes(rows)])
+
+
+def format_classes(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as Markdown: Dice of any lesion, and of every class where they are told apart.
+
+    Args:
+        rows: As format_table.
+    """
+    classes = [key for key in rows[0] if key.startswith(_CLASS)]
+    keys = ["dice", "dice_pooled", *classes, "class_mean"]
+    heads = ["any lesion", "any lesion, pooled", *(key.removeprefix(_CLASS) for key in classes)]
+    lines = [f"| run | seed | {' | '.join([*heads, 'mean of the classes'])} |"]
+    lines.append("|---|---:|" + "---:|" * len(keys))
+    for row in rows:
+        cells = [_with_deviation(row, key, METRICS["dice"]) for key in keys]
+        lines.append(f"| `{row['run']}` | {row['seed']} | {' | '.join(cells)} |")
+    note = "Dice; that of the classes pooled over pixels; ± standard deviation over the slices."
+    return "\n".join([*lines, "", note, *_notes(rows)])
 
 
 def _with_deviation(row: dict[str, Any], key: str, metric: Metric) -> str:
@@ -185,6 +216,8 @@ _FORMATTERS = {
     "benchmark_cpu": format_benchmark,
     "zoo": format_zoo,
     "dual_supervision": format_deviations,
+    "dual_supervision_xray": format_deviations,
+    "classes": format_classes,
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.results import PAGES, format_table, read_row, rebuild_tables
+from evaluation.results import PAGES, format_classes, format_table, read_row, rebuild_tables
 from utils.errors import UserError
 from utils.files import write_rows
 from utils.readme import list_tables, replace_table
@@ -54,6 +54,19 @@ def test_the_table_is_in_per_cent_with_its_conventions(run: Path) -> None:
 def test_one_patient_has_a_score_without_interval(run: Path) -> None:
     (run / "metrics.json").write_text(json.dumps(SCORES | {"intervals": {"dice": None}}))
     assert "| 81.23 | - |" in format_table([read_row(run)])
+
+
+def test_classes_have_columns_and_a_run_without_them_dashes(run: Path) -> None:
+    classes = {"ground-glass": {"dice_pooled": 0.4}, "consolidation": {"dice_pooled": 0.6}}
+    means = {"classes": classes, "class_mean": {"dice_pooled": 0.5}}
+    rows = [read_row(run)]
+    (run / "metrics.json").write_text(json.dumps(SCORES | means | {"dice_std": 0.1}))
+    rows.insert(0, read_row(run))
+    table = format_classes(rows)
+    heads = "any lesion | any lesion, pooled | ground-glass | consolidation | mean of the classes"
+    assert f"| run | seed | {heads} |" in table
+    assert "| `demo` | 2 | 81.23 ± 10.00 | 90.00 | 40.00 | 60.00 | 50.00 |" in table
+    assert "| `demo` | 2 | 81.23 | 90.00 | - | - | - |" in table
 
 
 @pytest.mark.parametrize("protocol", ["infnet", "network size"])
