@@ -11,17 +11,20 @@ from utils.errors import UserError
 from utils.messages import count, first_of
 
 
-def with_guides(slices: Sequence[SliceFiles], folder: Path, split: str) -> list[SliceFiles]:
+def with_guides(
+    slices: Sequence[SliceFiles], sizes: Sequence[tuple[int, int]], folder: Path, split: str
+) -> list[SliceFiles]:
     """The slices with their maps, <folder>/<split>/<stem> or <folder>/<stem>.
 
     Args:
         slices: Of the split.
+        sizes: Height and width of each, px.
         folder: 8-bit grey maps, 255 being certain, or masks of 0 and 255; the stems and the sizes
             are those of the images.
         split: train, val or test.
 
     Raises:
-        UserError: No such folder, slices without a map, or a map of another size.
+        UserError: No such folder, slices without a map, a map of another size, or masks of 0 and 1.
     """
     place = folder / split if (folder / split).is_dir() else folder
     if not place.is_dir():
@@ -35,19 +38,20 @@ def with_guides(slices: Sequence[SliceFiles], folder: Path, split: str) -> list[
             f"{split} ({first_of(lacking)}){of_another}"
         )
     guided = [files._replace(guide=maps[files.name]) for files in slices]
-    for files in guided:
-        _check(files)
+    brightest = max(_check(files, size) for files, size in zip(guided, sizes, strict=True))
+    if brightest == 1:
+        raise UserError(f"data.guide: {place}: holds 0 and 1 alone; store masks as 0 and 255")
     return guided
 
 
-def _check(files: SliceFiles) -> None:
-    """Refuse a map that does not lie over its image."""
-    guide, image = read_gray(files.guide), read_gray(files.image)
-    if guide.shape != image.shape:
+def _check(files: SliceFiles, size: tuple[int, int]) -> int:
+    """The largest level of a map; refuses one that does not lie over its image."""
+    guide = read_gray(files.guide)
+    if guide.shape != size:
         raise UserError(
             f"data.guide: {files.guide}: {guide.shape[0]} x {guide.shape[1]} px, but "
-            f"{files.image} has {image.shape[0]} x {image.shape[1]} px; both must have the same "
-            "size"
+            f"{files.image} has {size[0]} x {size[1]} px; both must have the same size"
         )
     if guide.dtype != np.uint8:
         raise UserError(f"data.guide: {files.guide}: maps have 8 bits, 255 being certain")
+    return int(guide.max())

@@ -49,11 +49,7 @@ def dice_loss(
         dtype = torch.promote_types(logits.dtype, torch.float32)
         prob, target = torch.sigmoid(logits.to(dtype)), target.to(dtype)
         dims = tuple(range(logits.ndim)) if reduction == "batch" else tuple(range(1, logits.ndim))
-        sums = torch.stack([(prob * target).sum(dim=dims), (prob + target).sum(dim=dims)])
-        if shared and reduction == "batch":
-            sums = sum_over_processes(sums)
-        overlap, total = sums
-        loss = 1 - (2 * overlap + smooth) / (total + smooth)
+        loss = _overlap_loss(prob, target, dims, smooth, shared and reduction == "batch")
         return batch_mean(loss, shared=shared) if reduction == "image" else loss
 
 
@@ -96,14 +92,20 @@ def class_dice_loss(
         target = torch.zeros_like(prob, requires_grad=False).scatter_(1, label[:, None], 1)
         prob, target = prob[:, first:], target[:, first:]
         dims = (0, 2, 3) if reduction == "batch" else (2, 3)
-        sums = torch.stack([(prob * target).sum(dim=dims), (prob + target).sum(dim=dims)])
-        if shared and reduction == "batch":
-            sums = sum_over_processes(sums)
-        overlap, total = sums
-        losses = 1 - (2 * overlap + smooth) / (total + smooth)  # (K - 1,), or (B, K - 1)
+        is_shared = shared and reduction == "batch"
+        losses = _overlap_loss(prob, target, dims, smooth, is_shared)  # (K - 1,), or (B, K - 1)
         weights = dice_weights(class_weights, target, shared=shared)
         loss = losses.mean(dim=-1) if weights is None else (losses * weights).sum(dim=-1)
         return batch_mean(loss, shared=shared) if reduction == "image" else loss
+
+
+def _overlap_loss(
+    prob: Tensor, target: Tensor, dims: tuple[int, ...], smooth: float, shared: bool
+) -> Tensor:
+    """1 - (2 sum p t + s) / (sum p + sum t + s), summed over dims, and over processes if shared."""
+    sums = torch.stack([(prob * target).sum(dim=dims), (prob + target).sum(dim=dims)])
+    overlap, total = sum_over_processes(sums) if shared else sums
+    return 1 - (2 * overlap + smooth) / (total + smooth)
 
 
 def mask_dice_loss(

@@ -145,6 +145,9 @@ def test_maps_that_do_not_fit_are_refused_in_a_line(
 
     both = refusal(*sets(*GUIDED))
     assert "makes the maps itself" in both
+    for path in (maps / "val").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) // 255)
+    assert "holds 0 and 1 alone" in refusal()
     path = sorted((maps / "train").iterdir())[1]
     cv2.imwrite(str(path), np.zeros((32, 64), np.uint8))
     assert f"{path}: 32 x 64 px" in refusal()

@@ -72,12 +72,12 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
     name = resolve_split(root, name)
     classes = find_classes(config)
     slices = find_slices(root, name, config.lung, of_classes=bool(classes))
-    if config.guide is not None:
-        slices = with_guides(slices, Path(config.guide), name)
     report = print if world.is_main else _say_nothing
     kind = f"classes-{name}" if classes else name  # beside the cache of a run without classes
     with world.first_on_machine():
         facts, cache = open_cache(root, kind, slices, config.cache_mib, report)
+    if config.guide is not None:
+        slices = with_guides(slices, [fact.size for fact in facts], Path(config.guide), name)
     inspection = inspect_slices(slices, config.lesion_values, facts, classes)
     return Split(name, slices, inspection, cache, config.lung)
 
