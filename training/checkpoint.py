@@ -217,10 +217,10 @@ def _check_sums(path: Path) -> None:
 def _keep(path: Path, previous: Path) -> None:
     """Give a file a second name, so that it stays when its first goes to another."""
     link = draft_of(previous)
-    link.unlink(missing_ok=True)
     try:
         os.link(path, link)
         os.replace(link, previous)
+        link.unlink(missing_ok=True)  # rename leaves it where both were names of one file already
     except OSError:  # a file system without links
         os.replace(path, previous)
 

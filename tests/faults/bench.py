@@ -34,6 +34,8 @@ _SETTINGS = {
     "checkpoint.every_steps": 1,
 }
 
+STEPS_PER_EPOCH = 5
+
 
 class Ending(NamedTuple):
     """How a session ended; code None: it hung, and was killed."""
@@ -197,7 +199,7 @@ class Bench:
     @property
     def num_steps(self) -> int:
         """Of a whole run."""
-        return 5 * self.epochs
+        return STEPS_PER_EPOCH * self.epochs
 
     def run(self, launcher: Sequence[str] = (), **changes: Any) -> Run:
         """A run that has not been started; section__key=value changes a setting."""

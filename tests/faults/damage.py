@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tests.faults.bench import Bench, Run
+from tests.faults.bench import STEPS_PER_EPOCH, Bench, Run
 from tests.faults.comparison import read, unequal
 from tests.faults.outcome import Outcome, finish, unclean
 from training.checkpoint import load_checkpoint, load_latest_checkpoint, save_checkpoint
@@ -62,12 +62,14 @@ def write_small_checkpoint(path: Path) -> None:
 
 
 def stop_in_the_middle(bench: Bench, dice: random.Random) -> Run:
-    """A run that was asked to stop, with last.pt and last.previous.pt."""
-    run = bench.run()
-    session = run.start_and_reach(dice.randrange(3, bench.num_steps - 3))
-    session.hit(signal.SIGTERM)
-    session.wait()
-    return run
+    """A run that was asked to stop before the last step of an epoch, with both last.pt."""
+    while True:
+        run = bench.run()
+        session = run.start_and_reach(dice.randrange(3, bench.num_steps - 3))
+        session.hit(signal.SIGTERM)
+        session.wait()
+        if read(run.last)["step"] < STEPS_PER_EPOCH:
+            return run
 
 
 def resume_damaged(bench: Bench, dice: random.Random, count: int) -> Iterator[Outcome]:

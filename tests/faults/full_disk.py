@@ -58,7 +58,7 @@ def fill_events_disk(bench: Bench, dice: random.Random, count: int) -> Iterator[
         run = bench.run(checkpoint__every_steps=(1, "null")[index % 2])
         events = run.path / "tensorboard"
         with _small_disk(events, kib=64):
-            session = run.start_and_reach(5 * dice.randrange(0, bench.epochs - 3) + 1)
+            session = run.start_and_reach(5 * dice.randrange(max(1, bench.epochs - 3)) + 1)
             ballast = _fill(events, keep_kib=0)
             problems = unclean(session.wait(), 2, str(run.path), "make room")
             ballast.unlink()

@@ -1,5 +1,6 @@
 """Checkpoint files: whole or not at all, never silently wrong."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -42,6 +43,15 @@ def last(tmp_path: Path) -> Path:
 def test_the_file_before_is_kept_and_nothing_else(last: Path) -> None:
     assert is_original(load_checkpoint(last))
     assert load_checkpoint(previous_path(last))["epoch"] == 2
+    save_checkpoint(last, CONTENT | {"epoch": 4}, keep_previous=True)
+    assert load_checkpoint(last)["epoch"] == 4
+    assert is_original(load_checkpoint(previous_path(last)))
+    assert {file.name for file in last.parent.iterdir()} == {"last.pt", "last.previous.pt"}
+
+
+def test_a_kill_between_the_renames_leaves_nothing_behind_the_next_save(last: Path) -> None:
+    previous_path(last).unlink()
+    os.link(last, previous_path(last))  # both are names of one file, as such a kill leaves them
     save_checkpoint(last, CONTENT | {"epoch": 4}, keep_previous=True)
     assert load_checkpoint(last)["epoch"] == 4
     assert is_original(load_checkpoint(previous_path(last)))
