@@ -156,6 +156,7 @@ class TrainingConfig(_Section):
     sync_batch_norm: bool
     deterministic: bool
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+    ema_warm_up: bool
     gradient_clip: Positive | None
     gradient_clip_by: Literal["norm", "value"]
     scales: Annotated[list[Annotated[float, Field(gt=0, le=4)]], Field(min_length=1)]
