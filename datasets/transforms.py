@@ -7,6 +7,10 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from datasets.appearance import change_appearance
+
+_APPEARANCE = ("low_resolution", "blur", "curve", "gamma", "window")
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -20,6 +24,11 @@ class Augmentation:
         brightness: Largest offset, standard deviations of the slice.
         contrast: Largest change of the factor, fraction either way.
         noise: Standard deviation of Gaussian noise, standard deviations of the slice.
+        low_resolution: See datasets.appearance.change_appearance, as for the following ones.
+        blur: Largest standard deviation, px of the network's input.
+        curve: Largest change of a slope, fraction either way.
+        gamma: Exponent between 1 / (1 + gamma) and 1 + gamma.
+        window: Largest part of the range that is cut off at either end.
     """
 
     horizontal_flip: float = 0.0
@@ -29,6 +38,16 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
+    low_resolution: float = 0.0
+    blur: float = 0.0
+    curve: float = 0.0
+    gamma: float = 0.0
+    window: float = 0.0
+
+    @property
+    def appearance(self) -> dict[str, float]:
+        """What datasets.appearance takes."""
+        return {key: getattr(self, key) for key in _APPEARANCE}
 
 
 def z_score(image: Tensor) -> Tensor:
@@ -96,6 +115,7 @@ class SliceTransform:
         if self._move:
             image, masks = _apply(self._move, image, masks)
         levels, guide = image[:1], image[1:]
+        levels = change_appearance(levels, **self.augmentation.appearance)
         return torch.cat([self._change_intensity(z_score(levels)), guide]), masks
 
     def _change_intensity(self, image: Tensor) -> Tensor:

@@ -42,6 +42,11 @@ class AugmentationConfig(_Section):
     brightness: NotNegative
     contrast: Annotated[float, Field(ge=0, lt=1)]
     noise: NotNegative
+    low_resolution: Annotated[float, Field(ge=0, lt=1)]
+    blur: Annotated[float, Field(ge=0, le=16)]
+    curve: Annotated[float, Field(ge=0, lt=1)]
+    gamma: NotNegative
+    window: Annotated[float, Field(ge=0, lt=0.5)]
 
 
 class DataConfig(_Section):
