@@ -103,6 +103,11 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     name = arguments.checkpoint.resolve().parent.parent.name
     run = open_run(arguments.checkpoint, name, arguments.overrides, takes_guide=True)
     config = run.config
+    if config.data.crop and protocol.at_network_size:
+        raise UserError(
+            f"--protocol {protocol.name} scores what the network sees, and data.crop="
+            f"{config.data.crop} hides the rest of the slice from the score; take native or infnet"
+        )
     split = open_split(config.data, arguments.split)
     if split.name != arguments.split:
         print(f"{config.data.root} has no {arguments.split}: scoring {split.name}, as the paper")

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from datasets.appearance import change_appearance
+from datasets.crop import Box, find_box
 
 _APPEARANCE = ("low_resolution", "blur", "curve", "gamma", "window")
 
@@ -69,11 +72,16 @@ class SliceTransform:
         image_size: (H, W) of the network's input. Images are resized bilinearly with
             antialiasing, masks by nearest neighbour.
         augmentation: Random changes; None leaves the slice as it is.
+        crop: What is cut out of the slice before all else, a name of datasets.crop; None: nothing.
     """
 
     def __init__(
-        self, image_size: tuple[int, int], augmentation: Augmentation | None = None
+        self,
+        image_size: tuple[int, int],
+        augmentation: Augmentation | None = None,
+        crop: str | None = None,
     ) -> None:
+        self.crop = crop
         self.augmentation = augmentation or Augmentation()
         self._resize = v2.Resize(image_size, antialias=True)
         steps: list[v2.Transform] = []
@@ -103,6 +111,12 @@ class SliceTransform:
             The z-scored image (1, h, w), with the guide (2, h, w); the masks (M, h, w).
         """
         return self.finish(*self.resize(image, masks))
+
+    def find_box(
+        self, levels: NDArray[np.unsignedinteger], lung: NDArray[np.uint8] | None
+    ) -> Box | None:
+        """What is to be cut out of a slice (H, W) as stored, with its lungs; None: nothing."""
+        return None if self.crop is None else find_box(self.crop, levels, lung)
 
     def resize(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The first step: grey levels from 0 (1, h, w) and masks (M, h, w) at the new size."""

@@ -32,7 +32,7 @@ def build_dataset(
     return SliceDataset(
         split.slices,
         split.inspection.encoding,
-        SliceTransform(tuple(config.image_size), augmentation),
+        SliceTransform(tuple(config.image_size), augmentation, config.crop),
         config.edge_width,
         cache=split.cache,
         is_finished=is_finished,

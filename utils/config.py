@@ -54,6 +54,7 @@ class DataConfig(_Section):
 
     root: Name
     image_size: list[Annotated[int, Field(ge=32)]]
+    crop: Literal["body", "lungs"] | None
     lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
     classes: Literal["all"] | list[str] | dict[str, int] | None
     guide: Name | None
