@@ -68,7 +68,12 @@ def parse() -> argparse.Namespace:
         "--keep-going",
     )
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="FILE", help="best.pt, or an .onnx file"
+        "--checkpoint",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="best.pt, or an .onnx file; several best.pt are averaged, as those of seeds or folds",
     )
     parser.add_argument(
         "--input",

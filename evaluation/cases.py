@@ -22,6 +22,7 @@ from training.prediction import (
 from training.runtime import Runtime
 from training.split import Split
 from utils.config import Config
+from utils.errors import UserError
 
 
 class Case(NamedTuple):
@@ -80,6 +81,9 @@ class NetworkCases:
         at_network_size: Image and target as the network sees them (the mask resized by nearest
             neighbour); else as stored, the probabilities resized to them bilinearly.
         scores_lung: Whether the network has a trained lung head, whose maps come along.
+
+    Raises:
+        UserError: The network does not see whole slices, and would be scored at its size.
     """
 
     def __init__(
@@ -91,6 +95,11 @@ class NetworkCases:
         at_network_size: bool,
         scores_lung: bool = False,
     ) -> None:
+        if config.data.crop and at_network_size:
+            raise UserError(
+                "--protocol: this one scores what the network sees, which data.crop="
+                f"{config.data.crop} cuts out of the slices; take native or infnet"
+            )
         self.network, self.split, self.config, self.runtime = network, split, config, runtime
         self.at_network_size = at_network_size
         self.scores_lung = scores_lung

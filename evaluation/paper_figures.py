@@ -21,6 +21,7 @@ from figures.paper import (
 )
 from figures.side_outputs import list_side_outputs
 from training.data import build_dataset
+from training.ensemble import Ensemble
 from training.prediction import (
     boxes_of,
     check_prediction,
@@ -91,7 +92,8 @@ def save_paper_figures(
             labels[run.name] = [prediction.label for prediction in predictions]
         figures[7, run.name] = draw_figure_7(cases, predictions)
         figures[8, run.name] = draw_figure_8(cases, predictions)
-        models[run.name] = run.config.model.name
+        is_ensemble = isinstance(run.network, Ensemble)
+        models[run.name] = "ensemble" if is_ensemble else run.config.model.name
     named: dict[str, Figure | None] = {"figure_6.png": draw_figure_6(cases, preds)}
     names = split.inspection.encoding.classes
     named["class_maps.png"] = draw_class_maps(cases, labels, names) if labels else None

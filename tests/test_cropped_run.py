@@ -57,7 +57,7 @@ def test_the_crop_is_the_checkpoints_own(
     best = tmp_path / "runs" / "train_config" / "seed2" / "best.pt"
     score = ("test.py", "--checkpoint", best)
     refused(run_script(*score, "--set", "data.crop=null"), "--set data.crop: the checkpoint")
-    refused(run_script(*score, "--protocol", "cosup"), "cosup scores what the network sees", "infnet")
+    refused(run_script(*score, "--protocol", "cosup"), "scores what the network sees", "infnet")
     out = tmp_path / "out"
     predict = ("predict.py", "--checkpoint", best, "--out", out, "--input", root / "test" / "image")
     refused(run_script(*predict), "cropped to the lungs", "data.crop=body")
