@@ -11,6 +11,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 _MAX_GREY = 65535
+LungSource = Literal["given", "derived", "none"]
 GreyValue = Annotated[int, Field(ge=1, le=_MAX_GREY)]
 
 
@@ -49,6 +50,14 @@ class AugmentationConfig(_Section):
     window: Annotated[float, Field(ge=0, lt=0.5)]
 
 
+class ExtraData(_Section):
+    """A further data folder, whose training slices are mixed with those of data.root."""
+
+    root: Name
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    lung: LungSource | None = None
+
+
 class DataConfig(_Section):
     """Where the slices are and how they are read."""
 
@@ -59,7 +68,8 @@ class DataConfig(_Section):
     classes: Literal["all"] | list[str] | dict[str, int] | None
     guide: Name | None
     edge_width: Count
-    lung: Literal["given", "derived", "none"]
+    lung: LungSource
+    extra: list[ExtraData]
     allow_patient_overlap: bool
     num_workers: Annotated[int, Field(ge=0)]
     cache_mib: Annotated[int, Field(ge=0)]
@@ -94,6 +104,13 @@ class DataConfig(_Section):
             fits = [type(v) is int and 1 <= v <= _MAX_GREY for v in values]
             if not all(fits) or len(set(values)) < len(values):
                 raise ValueError("give every class a value of its own, an integer from 1")
+        return value
+
+    @field_validator("extra")
+    @classmethod
+    def _room_for_root(cls, value: list[ExtraData]) -> list[ExtraData]:
+        if sum(extra.share or 0 for extra in value) >= 1:
+            raise ValueError("the shares leave nothing for data.root; their sum must be below 1")
         return value
 
     @model_validator(mode="after")
