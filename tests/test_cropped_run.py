@@ -73,6 +73,16 @@ def test_lungs_of_some_slices_alone_are_refused(
     refused(finished, "1 of 8 slices have no lung mask", "data.lung=derived", "data.crop=body")
 
 
+def test_without_any_lung_mask_the_body_is_seen_and_a_warning_says_so(
+    chests: tuple[Path, list[str]], run_script: Callable[..., Finished]
+) -> None:
+    _, settings = chests
+    pairs = ("data.crop=lungs", "data.lung=none")
+    finished = run_script("train.py", *settings, *(part for p in pairs for part in ("--set", p)))
+    assert finished.code == 0, finished.err
+    assert "no slice has a lung mask (data.lung=none), so slices are cropped" in finished.err
+
+
 def test_x_rays_are_not_cropped(
     chests: tuple[Path, list[str]], run_script: Callable[..., Finished], refused: Callable
 ) -> None:

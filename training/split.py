@@ -88,13 +88,22 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
 
 
 def _check_crop(config: DataConfig, folder: Path, slices: Sequence[SliceFiles]) -> None:
-    """Refuse to crop X-rays, or to crop to lungs where some slices have none marked."""
+    """Refuse to crop X-rays, or to crop to lungs where a part of the slices has none marked.
+
+    Where no slice has any, as in slices that are cut to the lungs already, the body is the box.
+    """
     if config.crop is None:
         return
     if DataProperties.from_card(read_card(Path(config.root))).is_x_ray:
         raise UserError(f"data.crop: {config.root} holds chest X-rays, crop is for CT; set null")
     without = sum(entry.lung is None for entry in slices)
-    if config.crop == LUNGS and without:
+    if config.crop == LUNGS and without == len(slices):
+        print(
+            f"warning: {folder}: no slice has a lung mask (data.lung={config.lung}), so slices are "
+            f"cropped to the body; 'python prepare.py lungs {config.root}' finds lungs in scans",
+            file=sys.stderr,
+        )
+    elif config.crop == LUNGS and without:
         raise UserError(
             f"data.crop: {folder}: {without} of {len(slices)} slices have no lung mask "
             f"(data.lung={config.lung}), and a crop that only the others get would tell them "
