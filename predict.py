@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from datasets.crop import LUNGS
 from inference.failures import Failures
 from inference.images import predict_images
 from inference.inputs import (
@@ -67,7 +68,12 @@ def parse() -> argparse.Namespace:
         "--keep-going",
     )
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="FILE", help="best.pt, or an .onnx file"
+        "--checkpoint",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="best.pt, or an .onnx file; several best.pt are averaged, as those of seeds or folds",
     )
     parser.add_argument(
         "--input",
@@ -158,7 +164,15 @@ def predict_cases(
     """Predict images together, then volume by volume; volumes are no X-rays."""
     images = [case for case in cases if not case.is_volume]
     volumes = [case for case in cases if case.is_volume]
-    fields = None
+    fields, sees_lungs = None, model.config.data.crop == LUNGS
+    if sees_lungs:
+        for case in images:
+            with failures.of(case):
+                raise UserError(
+                    f"{case.path}: the network was trained on slices cropped to the lungs, which "
+                    "a single image does not tell; give scans, or a checkpoint with data.crop=body"
+                )
+        images = []
     if model.data_properties.is_x_ray:
         for case in volumes:
             with failures.of(case):
@@ -175,7 +189,7 @@ def predict_cases(
     for case in volumes:
         with failures.of(case):
             lung = None
-            if arguments.lung and options.with_severity:
+            if arguments.lung and (options.with_severity or sees_lungs):
                 lung = find_lung_mask(arguments.lung, case.stem.name, len(volumes))
             print(predict_volume(case, model, options, arguments.out, lung), flush=True)
 

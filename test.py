@@ -17,9 +17,10 @@ from evaluation.scoring import build_meter, evaluate_cases
 from evaluation.tables import format_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.builders import trains_lung
+from training.ensemble import open_runs
 from training.run_info import collect_environment, collect_run_info
 from training.split import Split, open_split
-from training.trained_run import TrainedRun, open_run
+from training.trained_run import TrainedRun
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.config import Config
 from utils.config_loader import DEFAULT_CONFIG, dump_config, load_config, override_config
@@ -54,7 +55,9 @@ def parse() -> argparse.Namespace:
         "  python test.py --compare checkpoint/resunet/seed2 checkpoint/quickstart/seed2",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--checkpoint", type=Path, metavar="FILE")
+    what.add_argument(
+        "--checkpoint", type=Path, nargs="+", metavar="FILE", help="several are averaged"
+    )
     what.add_argument("--maps", type=Path, metavar="DIR", help="predicted maps, 8-bit grey images")
     what.add_argument(
         "--compare", type=Path, nargs=2, metavar="RUN", help="two folders that test.py has scored"
@@ -68,6 +71,9 @@ def parse() -> argparse.Namespace:
         help="; ".join(f"{p.name}: {p.title}" for p in PROTOCOLS.values()),
     )
     add_out_argument(parser, metavar="DIR", help="default: beside the checkpoint")
+    parser.add_argument(
+        "--flip", action="store_true", help="average over slices and their mirror images"
+    )
     parser.add_argument("--save-maps", action="store_true", help="write every map as 8-bit PNG")
     parser.add_argument(
         "--no-report", action="store_true", help="only the tables: no report.html, no figures"
@@ -80,6 +86,8 @@ def parse() -> argparse.Namespace:
     )
     add_set_argument(parser)
     arguments = parser.parse_args()
+    if arguments.flip and not arguments.checkpoint:
+        parser.error("--flip goes with --checkpoint: only a network can be asked twice")
     if bool(arguments.maps) != bool(arguments.masks):
         parser.error("--maps and --masks go together: maps are scored against masks")
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
@@ -100,8 +108,9 @@ def compare(run_a: Path, run_b: Path, unit: str, out: Path | None) -> None:
 def score_checkpoint(arguments: argparse.Namespace) -> None:
     """Score a network on a split."""
     protocol = PROTOCOLS[arguments.protocol]
-    name = arguments.checkpoint.resolve().parent.parent.name
-    run = open_run(arguments.checkpoint, name, arguments.overrides, takes_guide=True)
+    run = open_runs(
+        arguments.checkpoint, arguments.overrides, flip=arguments.flip, takes_guide=True
+    )
     config = run.config
     split = open_split(config.data, arguments.split)
     if split.name != arguments.split:
@@ -112,13 +121,13 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
         "image_size": list(config.data.image_size),
         "split": split.name,
         "data_set": Path(config.data.root).resolve().name,
-        "checkpoint": str(arguments.checkpoint),
+        "checkpoint": " ".join(map(str, arguments.checkpoint)),
         "run": run.name,
         "seed": config.training.seed,
         "epoch": run.epoch,
         "run_info": collect_run_info(run.network, run.runtime, config.training.seed),
     }
-    out = arguments.out or default_out(arguments.checkpoint, run, split, protocol)
+    out = arguments.out or default_out(arguments, run, split, protocol)
     has_lung = trains_lung(run.trained, run.network)
     source = NetworkCases(
         run.network, split, config, run.runtime, protocol.at_network_size, has_lung
@@ -165,9 +174,17 @@ def score_maps(arguments: argparse.Namespace) -> None:
     )
 
 
-def default_out(checkpoint: Path, run: TrainedRun, split: Split, protocol: Protocol) -> Path:
-    """The run's folder; below it for another data set, split or protocol: nothing is replaced."""
-    out = checkpoint.parent
+def default_out(
+    arguments: argparse.Namespace, run: TrainedRun, split: Split, protocol: Protocol
+) -> Path:
+    """The first run's folder; below it for an ensemble, flips, another data set, split or protocol.
+
+    So that nothing is replaced.
+    """
+    out = arguments.checkpoint[0].parent
+    if len(arguments.checkpoint) > 1:
+        out /= f"ensemble_of_{len(arguments.checkpoint)}"
+    out = out / "flip" if arguments.flip else out
     root = Path(run.config.data.root).resolve()
     if root != Path(run.trained.data.root).resolve():
         out /= root.name

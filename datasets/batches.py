@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -38,17 +38,25 @@ class SeededBatches(Sampler[list[SliceKey]]):
     its features to 1 x 1, has no variance.
 
     Args:
-        num_slices: Length of the data set.
+        num_slices: Slices of an epoch: the length of the data set, but for an order of its own.
         batch_size: Slices per batch, over all processes; the last batch may be smaller, or larger
             by one slice.
         seed: The run's seed.
         rank: Number of this process.
         world_size: Number of processes.
+        order: Draws the slices of an epoch, num_slices of them; None takes each once.
     """
 
     def __init__(
-        self, num_slices: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        num_slices: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        order: Callable[[torch.Generator], list[int]] | None = None,
     ) -> None:
+        self.order = order or self._each_once
         self.num_slices, self.batch_size, self.seed = num_slices, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.epoch, self.first_step = 0, 0
@@ -74,12 +82,15 @@ class SeededBatches(Sampler[list[SliceKey]]):
 
     def __iter__(self) -> Iterator[list[SliceKey]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.num_slices, generator=generator).tolist()
+        order = self.order(generator)
         seeds = torch.randint(2**62, (self.num_slices,), generator=generator).tolist()
         keys = [SliceKey(*pair) for pair in zip(order, seeds, strict=True)]
         for step in range(self.first_step, self.num_steps):
             stop = (step + 1) * self.batch_size if step + 1 < self.num_steps else None
             yield self._share(keys[step * self.batch_size : stop])
+
+    def _each_once(self, generator: torch.Generator) -> list[int]:
+        return torch.randperm(self.num_slices, generator=generator).tolist()
 
     def _share(self, batch: list[SliceKey]) -> list[SliceKey]:
         """This process's part of a batch."""

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from datasets.batches import SliceKey
 from datasets.cache_file import SliceCache
 from datasets.classes import to_channels
+from datasets.crop import Box
 from datasets.edges import edge_of_mask
 from datasets.image_io import read_gray
 from datasets.inspection import MaskEncoding
@@ -63,7 +64,8 @@ class SliceDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, key: int | SliceKey) -> dict[str, Any]:
         index, seed, is_padding = key if isinstance(key, SliceKey) else SliceKey(key)
         files = self.slices[index]
-        image, masks = self.transform.resize(*self._load(index))
+        image, masks, box = self._load(index)
+        image, masks = self.transform.resize(image, masks)
         has_edge = files.edge is not None
         if self.is_finished:
             item = finish_slice(
@@ -72,6 +74,8 @@ class SliceDataset(Dataset[dict[str, Any]]):
             )
         else:
             item = {"image": image, "masks": masks, "has_edge": has_edge, "seed": seed}
+        if box is not None:
+            item["box"] = torch.tensor(box)
         return item | {
             "has_lung": files.lung is not None,
             "is_padding": is_padding,
@@ -99,21 +103,24 @@ class SliceDataset(Dataset[dict[str, Any]]):
             return to_channels(stored.mask, self.encoding.lesion_values)
         return np.isin(stored.mask, self.encoding.lesion_values).astype(np.uint8)
 
-    def _load(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (1, H, W) float32, with a guide (2, H, W); masks (3, H, W) uint8.
+    def _load(self, index: int) -> tuple[Tensor, Tensor, Box | None]:
+        """Image (1, H, W) float32, with a guide (2, H, W); masks (3, H, W) uint8; what they are of.
 
-        The masks are classes, lung, edge.
+        The masks are classes, lung, edge. H and W are those of the box that was cut out.
         """
         stored = self._read(index)
         label = self._label(stored)
         absent = np.zeros_like(label)
         lung = absent if stored.lung is None else stored.lung > 0
         edge = absent if stored.edge is None else stored.edge > 0
-        masks = torch.from_numpy(np.stack([label, lung, edge]))
+        masks = np.stack([label, lung, edge])
         channels = [stored.image.astype(np.float32)]
         if guide := self.slices[index].guide:
             channels.append(read_gray(guide).astype(np.float32) / 255)
-        return torch.from_numpy(np.stack(channels)), masks
+        image, box = np.stack(channels), self.transform.find_box(stored.image, stored.lung)
+        if box is not None:
+            image, masks = np.ascontiguousarray(box.of(image)), np.ascontiguousarray(box.of(masks))
+        return torch.from_numpy(image), torch.from_numpy(masks), box
 
     def _read(self, index: int) -> StoredSlice:
         stored = self.cache.read(index) if self.cache else None

@@ -2,10 +2,17 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
+
+from datasets.appearance import change_appearance
+from datasets.crop import Box, find_box
+
+_APPEARANCE = ("low_resolution", "blur", "curve", "gamma", "window")
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,11 @@ class Augmentation:
         brightness: Largest offset, standard deviations of the slice.
         contrast: Largest change of the factor, fraction either way.
         noise: Standard deviation of Gaussian noise, standard deviations of the slice.
+        low_resolution: See datasets.appearance.change_appearance, as for the following ones.
+        blur: Largest standard deviation, px of the network's input.
+        curve: Largest change of a slope, fraction either way.
+        gamma: Exponent between 1 / (1 + gamma) and 1 + gamma.
+        window: Largest part of the range that is cut off at either end.
     """
 
     horizontal_flip: float = 0.0
@@ -29,6 +41,16 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
+    low_resolution: float = 0.0
+    blur: float = 0.0
+    curve: float = 0.0
+    gamma: float = 0.0
+    window: float = 0.0
+
+    @property
+    def appearance(self) -> dict[str, float]:
+        """What datasets.appearance takes."""
+        return {key: getattr(self, key) for key in _APPEARANCE}
 
 
 def z_score(image: Tensor) -> Tensor:
@@ -50,11 +72,16 @@ class SliceTransform:
         image_size: (H, W) of the network's input. Images are resized bilinearly with
             antialiasing, masks by nearest neighbour.
         augmentation: Random changes; None leaves the slice as it is.
+        crop: What is cut out of the slice before all else, a name of datasets.crop; None: nothing.
     """
 
     def __init__(
-        self, image_size: tuple[int, int], augmentation: Augmentation | None = None
+        self,
+        image_size: tuple[int, int],
+        augmentation: Augmentation | None = None,
+        crop: str | None = None,
     ) -> None:
+        self.crop = crop
         self.augmentation = augmentation or Augmentation()
         self._resize = v2.Resize(image_size, antialias=True)
         steps: list[v2.Transform] = []
@@ -85,6 +112,12 @@ class SliceTransform:
         """
         return self.finish(*self.resize(image, masks))
 
+    def find_box(
+        self, levels: NDArray[np.unsignedinteger], lung: NDArray[np.uint8] | None
+    ) -> Box | None:
+        """What is to be cut out of a slice (H, W) as stored, with its lungs; None: nothing."""
+        return None if self.crop is None else find_box(self.crop, levels, lung)
+
     def resize(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The first step: grey levels from 0 (1, h, w) and masks (M, h, w) at the new size."""
         # What an affine change leaves open is filled with 0: the darkest level, air.
@@ -96,6 +129,7 @@ class SliceTransform:
         if self._move:
             image, masks = _apply(self._move, image, masks)
         levels, guide = image[:1], image[1:]
+        levels = change_appearance(levels, **self.augmentation.appearance)
         return torch.cat([self._change_intensity(z_score(levels)), guide]), masks
 
     def _change_intensity(self, image: Tensor) -> Tensor:

@@ -11,15 +11,18 @@ from torch import Tensor, nn
 from datasets.batches import SliceKey, create_loader
 from training.data import build_dataset
 from training.prediction import (
+    boxes_of,
     check_prediction,
     lesion_prob,
     logits_to_prob,
     predict,
     resize_prob,
+    resize_probs,
 )
 from training.runtime import Runtime
 from training.split import Split
 from utils.config import Config
+from utils.errors import UserError
 
 
 class Case(NamedTuple):
@@ -78,6 +81,9 @@ class NetworkCases:
         at_network_size: Image and target as the network sees them (the mask resized by nearest
             neighbour); else as stored, the probabilities resized to them bilinearly.
         scores_lung: Whether the network has a trained lung head, whose maps come along.
+
+    Raises:
+        UserError: The network does not see whole slices, and would be scored at its size.
     """
 
     def __init__(
@@ -89,6 +95,11 @@ class NetworkCases:
         at_network_size: bool,
         scores_lung: bool = False,
     ) -> None:
+        if config.data.crop and at_network_size:
+            raise UserError(
+                "--protocol: this one scores what the network sees, which data.crop="
+                f"{config.data.crop} cuts out of the slices; take native or infnet"
+            )
         self.network, self.split, self.config, self.runtime = network, split, config, runtime
         self.at_network_size = at_network_size
         self.scores_lung = scores_lung
@@ -117,7 +128,9 @@ class NetworkCases:
         )
         order = iter(keys)
         for batch, output in predict(self.network, batches, self.runtime):
+            boxes = boxes_of(batch)
             for place, probs in enumerate(logits_to_prob(output.mask)):
+                box = None if self.at_network_size else boxes[place]
                 index = next(order).index
                 if self.at_network_size:
                     image = batch["image"][place, 0].cpu().numpy()
@@ -125,14 +138,14 @@ class NetworkCases:
                     label = label.cpu().numpy().astype(np.uint8)
                 else:
                     image, label = dataset.original_label(index)
-                    probs = torch.stack([resize_prob(prob, label.shape) for prob in probs])
+                    probs = resize_probs(probs, label.shape, box)
                 case = self._case(index, image, probs, label)
                 if self.scores_lung and self.split.slices[index].lung is not None:
                     target = batch["lung"][place, 0].cpu().numpy() > 0.5
                     if not self.at_network_size:
                         target = dataset.original_lung(index)
                     lung = logits_to_prob(output.lung[place : place + 1])[0, 0]
-                    lung = resize_prob(lung, target.shape).cpu().numpy()
+                    lung = resize_prob(lung, target.shape, box).cpu().numpy()
                     check_prediction(lung, case.name)
                     case = case._replace(lung=(lung, target))
                 yield case

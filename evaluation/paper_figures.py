@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -22,13 +21,16 @@ from figures.paper import (
 )
 from figures.side_outputs import list_side_outputs
 from training.data import build_dataset
+from training.ensemble import Ensemble
 from training.prediction import (
+    boxes_of,
     check_prediction,
     lesion_prob,
     logits_to_prob,
     output_to_prob,
     predict,
     resize_prob,
+    resize_probs,
 )
 from training.runtime import Runtime
 from training.split import Split
@@ -90,7 +92,8 @@ def save_paper_figures(
             labels[run.name] = [prediction.label for prediction in predictions]
         figures[7, run.name] = draw_figure_7(cases, predictions)
         figures[8, run.name] = draw_figure_8(cases, predictions)
-        models[run.name] = run.config.model.name
+        is_ensemble = isinstance(run.network, Ensemble)
+        models[run.name] = "ensemble" if is_ensemble else run.config.model.name
     named: dict[str, Figure | None] = {"figure_6.png": draw_figure_6(cases, preds)}
     names = split.inspection.encoding.classes
     named["class_maps.png"] = draw_class_maps(cases, labels, names) if labels else None
@@ -185,14 +188,15 @@ def _prediction(
     size: tuple[int, int],
 ) -> Prediction:
     """The maps of a batch of one slice, resized."""
+    (box,) = boxes_of(batch)
 
     def resized(values: Tensor) -> np.ndarray:
-        return resize_prob(values[0, 0].float(), size).cpu().numpy()
+        return resize_prob(values[0, 0].float(), size, box).cpu().numpy()
 
     label = None
     if output.mask.shape[1] > 1:
-        probs = [resize_prob(prob, size) for prob in logits_to_prob(output.mask)[0]]
-        label = torch.stack(probs).argmax(dim=0).cpu().numpy()
+        probs = resize_probs(logits_to_prob(output.mask)[0], size, box)
+        label = probs.argmax(dim=0).cpu().numpy()
     output = output_to_prob(output)
     return Prediction(
         label=label,

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from datasets.card import DataProperties
 from inference.onnx_predictor import is_onnx, open_onnx
 from inference.predictors import Flipped, NetworkPredictor, Predictor
-from training.trained_run import open_run
+from training.ensemble import open_runs
 from utils.config import Config
+from utils.errors import UserError
 
 _DIGITS = 16
 _CHUNK = 1 << 20
@@ -21,7 +22,7 @@ class Model(NamedTuple):
     Attributes:
         predictor: From slices to probabilities.
         name: Of the network and of the run that trained it.
-        version: What tells this file from any other: the beginning of its SHA-256.
+        version: What tells these files from any others: the beginning of their SHA-256.
         config: Of that run, as overridden.
         data_properties: Of the data that it was trained on.
         description: For the line that is printed.
@@ -40,18 +41,26 @@ class Model(NamedTuple):
         return self.config.evaluation.threshold
 
 
-def open_model(path: Path, overrides: Sequence[str] = (), *, flip: bool = False) -> Model:
+def open_model(
+    paths: Path | Sequence[Path], overrides: Sequence[str] = (), *, flip: bool = False
+) -> Model:
     """Open a checkpoint, or a network that inference.export has written as ONNX.
 
     Args:
-        path: The file.
+        paths: The file; or several checkpoints, whose probabilities are averaged.
         overrides: 'a.b=value' pairs of --set.
         flip: Average over slices and their mirror images.
 
     Raises:
-        UserError: As open_run and open_onnx.
+        UserError: As open_runs and open_onnx, or exported networks among several files.
     """
-    model = _open_exported(path, overrides) if is_onnx(path) else _open_trained(path, overrides)
+    paths = [paths] if isinstance(paths, Path) else list(paths)
+    exported = [path for path in paths if is_onnx(path)]
+    if exported and len(paths) > 1:
+        raise UserError(
+            f"--checkpoint {exported[0]}: an exported network predicts alone; average checkpoints"
+        )
+    model = (_open_exported if exported else _open_trained)(paths, overrides)
     if not flip:
         return model
     return model._replace(
@@ -59,37 +68,38 @@ def open_model(path: Path, overrides: Sequence[str] = (), *, flip: bool = False)
     )
 
 
-def _open_trained(path: Path, overrides: Sequence[str]) -> Model:
-    """A checkpoint of train.py."""
-    run = open_run(path, path.resolve().parent.parent.name, overrides)
+def _open_trained(paths: Sequence[Path], overrides: Sequence[str]) -> Model:
+    """Checkpoints of train.py."""
+    run = open_runs(paths, overrides)
+    which = f"epoch {run.epoch}" if len(paths) == 1 else f"{len(paths)} networks averaged"
     return Model(
         NetworkPredictor(run),
         f"{run.config.model.name} {run.name}".rstrip(),
-        _fingerprint(path),
+        _fingerprint(paths),
         run.config,
         run.data_properties,
-        f"{run.config.model.name}, epoch {run.epoch}, {run.runtime.precision} on "
-        f"{run.runtime.device.type}",
+        f"{run.config.model.name}, {which}, {run.runtime.precision} on {run.runtime.device.type}",
     )
 
 
-def _open_exported(path: Path, overrides: Sequence[str]) -> Model:
+def _open_exported(paths: Sequence[Path], overrides: Sequence[str]) -> Model:
     """A file of inference.export."""
-    predictor, facts = open_onnx(path, overrides)
+    predictor, facts = open_onnx(paths[0], overrides)
     return Model(
         predictor,
         f"{facts.config.model.name} {facts.name}".rstrip(),
-        _fingerprint(path),
+        _fingerprint(paths),
         facts.config,
         facts.data_properties,
         f"{facts.config.model.name}, epoch {facts.epoch}, ONNX on {predictor.device}",
     )
 
 
-def _fingerprint(path: Path) -> str:
-    """The beginning of the file's SHA-256."""
+def _fingerprint(paths: Sequence[Path]) -> str:
+    """The beginning of the SHA-256 of the files one after the other."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
+    for path in paths:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
     return f"sha256:{digest.hexdigest()[:_DIGITS]}"

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -10,15 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datasets.crop import Box
 from datasets.transforms import SliceTransform
 from inference.predictors import Predictor, predict_heads
-from training.prediction import resize_prob
+from training.prediction import resize_prob, resize_probs
 from utils.errors import UserError
 
 _NUM_READERS = 2  # one alone would wait for the disk
 _BATCHES_AHEAD = 2
 
 ReadSlice = Callable[[], np.ndarray]
+ReadLungs = Callable[[int], np.ndarray]
 
 
 class PredictedSlice(NamedTuple):
@@ -48,11 +51,15 @@ class PredictedSlice(NamedTuple):
 
 
 class _ReadSlice(NamedTuple):
-    """A slice that waits for the predictor: as read (H, W), and as its input (1, h, w)."""
+    """A slice that waits for the predictor: as read (H, W), and as its input (1, h, w).
+
+    The box is what was cut out of it, None without a crop.
+    """
 
     index: int
     gray: np.ndarray
     image: Tensor
+    box: Box | None
 
 
 def predict_slices(
@@ -60,73 +67,80 @@ def predict_slices(
     reads: Iterable[ReadSlice],
     batch_size: int,
     on_error: Callable[[int, UserError], None] | None = None,
+    crop: str | None = None,
+    read_lungs: ReadLungs | None = None,
 ) -> Iterator[PredictedSlice]:
     """Predict slices in their order, batch by batch.
 
-    Slices are resized, z-scored and their probabilities resized back just as test.py does it. No
-    more than a few batches are in memory, however many slices there are.
+    Slices are cropped, resized, z-scored and their probabilities resized back just as test.py does
+    it. No more than a few batches are in memory, however many slices there are.
 
     Args:
         predictor: From grey levels to probabilities.
         reads: Gives a slice each, (H, W) uint8 or uint16 grey levels; called in threads.
         batch_size: Slices per call of the predictor.
         on_error: Told of a slice that cannot be read, which is then left out; None raises.
+        crop: What the network was trained to see of a slice, a name of datasets.crop.
+        read_lungs: Gives the lungs (H, W) of a slice by its index, where that is the crop.
 
     Raises:
         UserError: A slice cannot be read.
     """
-    transform = SliceTransform(predictor.image_size)
-    slices = _read_ahead(reads, transform, batch_size * _BATCHES_AHEAD, on_error)
+    transform = SliceTransform(predictor.image_size, crop=crop)
+    jobs = (partial(_prepare, i, read, transform, read_lungs) for i, read in enumerate(reads))
+    slices = _read_ahead(jobs, batch_size * _BATCHES_AHEAD, on_error)
     try:
         while batch := list(islice(slices, batch_size)):
             probs, lungs = predict_heads(predictor, torch.stack([item.image for item in batch]))
             for place, item in enumerate(batch):
-                prob = _at_size(probs[place], item.gray)
-                lung = None if lungs is None else _at_size(lungs[place], item.gray)[0]
+                size, box = item.gray.shape, item.box
+                prob = resize_probs(probs[place], size, box).cpu().numpy()
+                lung = None
+                if lungs is not None:
+                    lung = resize_prob(lungs[place, 0], size, box).cpu().numpy()
                 yield PredictedSlice(item.index, item.gray, prob, lung)
     finally:
         slices.close()
 
 
-def _at_size(prob: Tensor, gray: np.ndarray) -> np.ndarray:
-    """Channels (K, h, w) at the size of a slice."""
-    return torch.stack([resize_prob(channel, gray.shape) for channel in prob]).cpu().numpy()
-
-
 def _read_ahead(
-    reads: Iterable[ReadSlice],
-    transform: SliceTransform,
+    jobs: Iterable[Callable[[], _ReadSlice]],
     num_ahead: int,
     on_error: Callable[[int, UserError], None] | None,
 ) -> Iterator[_ReadSlice]:
     """The slices that can be read, in their order, some of them before they are asked for."""
     pool = ThreadPoolExecutor(_NUM_READERS, thread_name_prefix="read")
     pending: deque[tuple[int, Future]] = deque()
-    jobs = enumerate(reads)
+    numbered = enumerate(jobs)
     try:
         while True:
-            for index, read in islice(jobs, num_ahead - len(pending)):
-                pending.append((index, pool.submit(_prepare, read, transform)))
+            for index, job in islice(numbered, num_ahead - len(pending)):
+                pending.append((index, pool.submit(job)))
             if not pending:
                 return
             index, future = pending.popleft()
             try:
-                gray, image = future.result()
+                item = future.result()
             except UserError as error:
                 if on_error is None:
                     raise
                 on_error(index, error)
             else:
-                yield _ReadSlice(index, gray, image)
+                yield item
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare(read: ReadSlice, transform: SliceTransform) -> tuple[np.ndarray, Tensor]:
-    """A slice as read (H, W), and as the network sees it (1, h, w)."""
+def _prepare(
+    index: int, read: ReadSlice, transform: SliceTransform, read_lungs: ReadLungs | None
+) -> _ReadSlice:
+    """A slice as read, and as the network sees it."""
     gray = read()
-    image = torch.from_numpy(gray.astype(np.float32))[None]
-    return gray, transform(image, torch.empty(0, *gray.shape, dtype=torch.uint8))[0]
+    box = transform.find_box(gray, read_lungs(index) if read_lungs else None)
+    levels = gray if box is None else box.of(gray)
+    image = torch.from_numpy(levels.astype(np.float32))[None]
+    image, _ = transform(image, torch.empty(0, *levels.shape, dtype=torch.uint8))
+    return _ReadSlice(index, gray, image, box)
 
 
 def to_levels(prob: np.ndarray) -> np.ndarray:

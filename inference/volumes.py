@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from datasets.crop import LUNGS
 from datasets.intensity import IntensityRule
 from datasets.volumes import (
     DicomVolume,
@@ -29,9 +30,11 @@ from inference.model import Model
 from inference.output_names import MASK, PROB, SEG, SHEET, VOLUME_ENDINGS
 from inference.pictures import Tile, pick_evenly, save_sheet
 from inference.segmentation_object import Algorithm, find_patient, write_segmentation
-from inference.slices import predict_slices, to_levels
+from inference.slices import ReadLungs, predict_slices, to_levels
 from severity import write_severity
+from severity.lungs.lungs import NoLungs, open_lungs
 from training.prediction import check_prediction
+from utils.errors import UserError
 from utils.progress import Progress
 
 _MM3_PER_ML = 1000
@@ -85,9 +88,11 @@ def predict_volume(
         base = stack.enter_context(case_files(out, case.stem, VOLUME_ENDINGS))
         mask = stack.enter_context(write_nifti(_named(base, MASK), volume, np.uint8))
         start = time.perf_counter()
-        lesions = _predict_to_files(
-            volume, rule, model, mask, _named(base, PROB), options.levels.bits
-        )
+        read_lungs = None
+        if model.config.data.crop == LUNGS:
+            read_lungs = _lungs_for_crop(volume, mask, lungs, rule)
+        with write_nifti(_named(base, PROB), volume, np.uint8, slope=1 / 255) as prob:
+            lesions = fill_masks(volume, rule, model, mask, prob, options.levels.bits, read_lungs)
         rate = len(volume) / (time.perf_counter() - start)
         _write_sheet(volume, rule, mask, lesions.areas, model.name, _named(base, SHEET))
         names = model.data_properties.name_classes(lesions.num_classes)
@@ -111,6 +116,7 @@ def fill_masks(
     mask: np.ndarray,
     prob: np.ndarray,
     bits: int,
+    read_lungs: ReadLungs | None = None,
 ) -> VolumeLesions:
     """Predict every slice of a volume, a few in memory at a time.
 
@@ -121,6 +127,7 @@ def fill_masks(
         mask: (slices, H, W) uint8 to be filled with 0 and classes.
         prob: (slices, H, W) uint8 to be filled with probabilities, 255 being 1.
         bits: Of the grey levels, 8 or 16.
+        read_lungs: Gives the lungs (H, W) of a slice, where the network sees them alone.
 
     Raises:
         UserError: A slice cannot be read.
@@ -128,7 +135,13 @@ def fill_masks(
     """
     areas, num_channels = [], 1
     reads = [partial(_read_levels, volume, rule, bits, index) for index in range(len(volume))]
-    slices = predict_slices(model.predictor, reads, model.config.evaluation.batch_size)
+    slices = predict_slices(
+        model.predictor,
+        reads,
+        model.config.evaluation.batch_size,
+        crop=model.config.data.crop,
+        read_lungs=read_lungs,
+    )
     with closing(slices):
         for predicted in Progress(slices, volume.name, total=len(volume)):
             lesion_prob = predicted.lesion_prob()
@@ -167,17 +180,18 @@ def _read_levels(volume: Volume, rule: IntensityRule, bits: int, index: int) -> 
     return rule.apply(volume.read_slice(index), bits)
 
 
-def _predict_to_files(
-    volume: Volume,
-    rule: IntensityRule,
-    model: Model,
-    mask: np.ndarray,
-    prob_path: Path,
-    bits: int,
-) -> VolumeLesions:
-    """Fill the mask, and write the probabilities."""
-    with write_nifti(prob_path, volume, np.uint8, slope=1 / 255) as prob:
-        return fill_masks(volume, rule, model, mask, prob, bits)
+def _lungs_for_crop(
+    volume: Volume, no_lesion: np.ndarray, lung: np.ndarray | None, rule: IntensityRule
+) -> ReadLungs:
+    """The lungs of every slice, given or found."""
+    try:
+        lungs, _ = open_lungs(volume, no_lesion, lung, unit_is_hu=rule.unit == HU)
+    except NoLungs as reason:
+        raise UserError(
+            f"{volume.path}: the network was trained on slices cropped to the lungs. {reason}"
+        ) from reason
+    none = np.zeros(volume.shape[1:], bool)
+    return lambda index: lungs.read_slice(index, none)
 
 
 def _write_object(

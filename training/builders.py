@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from datasets.card import DataProperties, read_card
 from losses import create_loss
@@ -16,6 +15,7 @@ from training.activation_checkpointing import checkpoint_activations
 from training.classes import count_channels, find_classes
 from training.distributed import World, synchronise_batch_norm
 from training.early_stopping import EarlyStopping
+from training.moving_average import create_moving_average
 from training.runtime import Runtime, create_runtime, set_determinism
 from training.scales import scaled_sizes
 from training.state import TrainingState
@@ -164,6 +164,9 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         fused=True,  # one pass over the parameters, on CPU and CUDA
     )
     device = next(model.parameters()).device
+    decay, ema = config.training.ema_decay, None
+    if decay is not None:
+        ema = create_moving_average(model, decay, warm_up=config.training.ema_warm_up)
     scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "fp16")
     return TrainingState(
         model,
@@ -171,7 +174,7 @@ def create_training_state(config: Config, model: nn.Module) -> TrainingState:
         _create_scheduler(config.scheduler, optimizer),
         EarlyStopping(config.early_stopping.patience),
         scaler,
-        _create_ema(model, config.training.ema_decay),
+        ema,
         data_properties=DataProperties.from_card(
             read_card(Path(config.data.root)), find_classes(config.data)
         ),
@@ -197,13 +200,6 @@ def _create_scheduler(
     # It counts finished epochs; the setting numbers epochs from 1.
     finished = [epoch - 1 for epoch in settings.milestones]
     return torch.optim.lr_scheduler.MultiStepLR(optimizer, finished, gamma=settings.factor)
-
-
-def _create_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    """A moving average of weights and buffers; the first step's weights start it."""
-    if decay is None:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def freeze_untrained(network: nn.Module, loss: nn.Module, batch: Batch) -> None:

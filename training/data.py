@@ -1,16 +1,19 @@
 """Data of a configuration: both splits, dealt out to the processes."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader
 
 from datasets.batches import OrderedBatches, SeededBatches, SliceKey, create_loader
+from datasets.mixing import JoinedSlices
 from datasets.pairing import LUNG_FOLDERS, check_patients
 from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 from training.distributed import World
+from training.mixing import describe_mixture, held_out, mixed_order, open_extra
 from training.runtime import Runtime
 from training.split import Split, open_split
 from utils.config import Config, DataConfig
@@ -32,7 +35,7 @@ def build_dataset(
     return SliceDataset(
         split.slices,
         split.inspection.encoding,
-        SliceTransform(tuple(config.image_size), augmentation),
+        SliceTransform(tuple(config.image_size), augmentation, config.crop),
         config.edge_width,
         cache=split.cache,
         is_finished=is_finished,
@@ -74,27 +77,31 @@ def build_training_data(
     world = world or World()
     _check_batch_size(config.training.batch_size, world)
     train, val = (open_split(config.data, name, world) for name in ("train", "val"))
+    parts = [train, *open_extra(config.data, world)]
+    slices = [entry for part in parts for entry in part.slices]
     if not config.data.allow_patient_overlap:
-        check_patients({"train": train.slices, "val": val.slices})
+        check_patients({"train": slices} | held_out(config.data, val))
     if config.evaluation.empty_target == "nan" and not any(val.inspection.has_lesion):
         raise UserError(
             f"{Path(config.data.root) / 'val'}: no slice has a lesion, so with "
             "evaluation.empty_target=nan no epoch has a Dice; add lesions, or take one or zero"
         )
-    if needs_lung and not any(entry.lung for entry in train.slices):
+    if needs_lung and not any(entry.lung for entry in slices):
         raise UserError(_no_lungs(config.data))
     if world.is_main:
-        _describe(config.data, train, val)
+        _describe(config.data, parts, val)
+    order = mixed_order(config.data, parts) if len(parts) > 1 else None
     batches = SeededBatches(
-        len(train.slices),
+        len(slices) if order is None else len(order),
         config.training.batch_size,
         config.training.seed,
         rank=world.rank,
         world_size=world.size,
+        order=order,
     )
     shown = [[SliceKey(index) for index in _pick_cases(config, val)]]
     return TrainingData(
-        train=_build_training_loader(config.data, train, batches, runtime),
+        train=_build_training_loader(config.data, parts, batches, runtime),
         batches=batches,
         val=build_evaluation_loader(config, val, runtime, world),
         pictures=create_loader(
@@ -103,12 +110,17 @@ def build_training_data(
     )
 
 
-def _describe(config: DataConfig, train: Split, val: Split) -> None:
-    """Print what both splits hold, and warn of what cannot be learnt."""
-    for split in (train, val):
+def _describe(config: DataConfig, parts: Sequence[Split], val: Split) -> None:
+    """Print what the splits hold, and warn of what cannot be learnt."""
+    for split in (parts[0], val):
         print(split.describe(config.edge_width))
         split.warn_of_absent_classes(config.root)
-    if not any(train.inspection.has_lesion):
+    for extra, split in zip(config.extra, parts[1:], strict=True):
+        print(f"{extra.root}, {split.describe(config.edge_width)}")
+        split.warn_of_absent_classes(extra.root)
+    if config.extra:
+        print(describe_mixture(config, mixed_order(config, parts)))
+    if not any(has_lesion for part in parts for has_lesion in part.inspection.has_lesion):
         print(
             f"warning: {Path(config.root) / 'train'}: no mask shows a lesion, so there is none to "
             "learn; look at the masks",
@@ -137,10 +149,12 @@ def _check_batch_size(batch_size: int, world: World) -> None:
 
 
 def _build_training_loader(
-    config: DataConfig, split: Split, batches: SeededBatches, runtime: Runtime
+    config: DataConfig, parts: Sequence[Split], batches: SeededBatches, runtime: Runtime
 ) -> DataLoader[dict[str, Any]] | OnDevice:
     """The loader of augmented slices, finished in its processes or on the device."""
-    dataset = build_dataset(config, split, augment=True, is_finished=not config.augment_on_device)
+    is_finished = not config.augment_on_device
+    datasets = [build_dataset(config, p, augment=True, is_finished=is_finished) for p in parts]
+    dataset = datasets[0] if len(datasets) == 1 else JoinedSlices(datasets)
     loader = create_loader(
         dataset,
         batches,

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from datasets.crop import Box
 from training.runtime import Runtime
 from utils.contracts import Batch, SegOutput
 from utils.errors import NonFiniteError
@@ -55,12 +56,42 @@ def output_to_prob(output: SegOutput) -> SegOutput:
     return probs._replace(maps=output.maps)
 
 
-def resize_prob(prob: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Probabilities (H, W) at another size, bilinearly; as they are where it is their own."""
+def resize_prob(
+    prob: Tensor, size: tuple[int, ...], box: Box | None = None, outside: float = 0.0
+) -> Tensor:
+    """Probabilities (H, W) at another size, bilinearly; as they are where it is their own.
+
+    Args:
+        prob: (h, w).
+        size: (H, W) of the slice.
+        box: What the map is of, where the slice was cropped.
+        outside: Probability outside of the box.
+    """
+    if box is not None:
+        whole = prob.new_full(tuple(size), outside)
+        box.of(whole).copy_(resize_prob(prob, (box.height, box.width)))
+        return whole
     if tuple(prob.shape) == tuple(size):
         return prob
     resized = F.interpolate(prob[None, None], size, mode="bilinear", align_corners=False)
     return resized[0, 0].clamp_(0, 1)
+
+
+def resize_probs(probs: Tensor, size: tuple[int, ...], box: Box | None = None) -> Tensor:
+    """Probabilities (K, h, w) of classes, or of lesion alone, at the size (H, W) of a slice.
+
+    Outside of the box of a cropped slice all is background.
+    """
+    outside = [float(len(probs) > 1), *[0.0] * (len(probs) - 1)]
+    pairs = zip(probs, outside, strict=True)
+    return torch.stack([resize_prob(prob, size, box, value) for prob, value in pairs])
+
+
+def boxes_of(batch: Batch) -> list[Box | None]:
+    """What every slice of a batch is of; None where slices are not cropped."""
+    if "box" not in batch:
+        return [None] * len(batch["image"])
+    return [Box(*sides) for sides in batch["box"].tolist()]
 
 
 def check_prediction(prob: NDArray[np.floating], name: str) -> None:

@@ -1,17 +1,21 @@
 """A split of a data folder: found, looked through, cached."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.cache import open_cache
 from datasets.cache_file import SliceCache
+from datasets.card import DataProperties, read_card
+from datasets.crop import LUNGS
 from datasets.guides import with_guides
 from datasets.inspection import SplitInspection, inspect_slices
 from datasets.pairing import SliceFiles, find_slices, resolve_split
 from training.classes import find_classes
 from training.distributed import World
 from utils.config import DataConfig
+from utils.errors import UserError
 
 
 class Split(NamedTuple):
@@ -72,6 +76,7 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
     name = resolve_split(root, name)
     classes = find_classes(config)
     slices = find_slices(root, name, config.lung, of_classes=bool(classes))
+    _check_crop(config, root / name, slices)
     report = print if world.is_main else _say_nothing
     kind = f"classes-{name}" if classes else name  # beside the cache of a run without classes
     with world.first_on_machine():
@@ -80,6 +85,31 @@ def open_split(config: DataConfig, name: str, world: World | None = None) -> Spl
         slices = with_guides(slices, [fact.size for fact in facts], Path(config.guide), name)
     inspection = inspect_slices(slices, config.lesion_values, facts, classes)
     return Split(name, slices, inspection, cache, config.lung)
+
+
+def _check_crop(config: DataConfig, folder: Path, slices: Sequence[SliceFiles]) -> None:
+    """Refuse to crop X-rays, or to crop to lungs where a part of the slices has none marked.
+
+    Where no slice has any, as in slices that are cut to the lungs already, the body is the box.
+    """
+    if config.crop is None:
+        return
+    if DataProperties.from_card(read_card(Path(config.root))).is_x_ray:
+        raise UserError(f"data.crop: {config.root} holds chest X-rays, crop is for CT; set null")
+    without = sum(entry.lung is None for entry in slices)
+    if config.crop == LUNGS and without == len(slices):
+        print(
+            f"warning: {folder}: no slice has a lung mask (data.lung={config.lung}), so slices are "
+            f"cropped to the body; 'python prepare.py lungs {config.root}' finds lungs in scans",
+            file=sys.stderr,
+        )
+    elif config.crop == LUNGS and without:
+        raise UserError(
+            f"data.crop: {folder}: {without} of {len(slices)} slices have no lung mask "
+            f"(data.lung={config.lung}), and a crop that only the others get would tell them "
+            f"apart; set data.lung=derived after 'python prepare.py lungs {config.root}', or "
+            "data.crop=body"
+        )
 
 
 def _say_nothing(_: str) -> None:

@@ -23,6 +23,7 @@ _OVERRIDABLE = (
     "training.precision",
     "training.channels_last",
 )
+_OF_THE_NETWORK = ("data.classes", "data.crop")  # though below one of these
 
 
 class TrainedRun(NamedTuple):
@@ -61,8 +62,9 @@ def open_run(
         path: The checkpoint.
         name: Of the run.
         overrides: 'a.b=value' pairs of --set.
-        data: Settings of the data set to predict; None takes the checkpoint's own. The size of
-            the network's input, the width of edges, the classes and the guide are always its own.
+        data: Settings of the data set to predict; None takes the checkpoint's own. The size and
+            the crop of the network's input, the width of edges, the classes and the guide are
+            always its own.
         takes_guide: Whether the network gets the maps of data.guide along with the slices.
 
     Raises:
@@ -71,8 +73,9 @@ def open_run(
     checkpoint = load_checkpoint(path)
     trained = restore_config(entry(checkpoint, "config", dict, path), path)
     config = override_config(trained, overrides, _OVERRIDABLE)
-    if any(override.startswith("data.classes") for override in overrides):
-        raise UserError("--set data.classes: the checkpoint decides it; train again to change it")
+    for key in _OF_THE_NETWORK:
+        if any(override.startswith(key) for override in overrides):
+            raise UserError(f"--set {key}: the checkpoint decides it; train again to change it")
     if data is not None:
         config = _with_data(config, data)
     _check_guide(path, trained.data.guide, config.data.guide, takes_guide)
@@ -133,6 +136,6 @@ def _read_properties(checkpoint: Mapping[str, Any], path: Path) -> DataPropertie
 
 def _with_data(config: Config, data: DataConfig) -> Config:
     """The configuration for another data set."""
-    keys = ("image_size", "edge_width", "classes", "guide")
+    keys = ("image_size", "edge_width", "classes", "guide", "crop")
     own = {key: getattr(config.data, key) for key in keys}
     return config.model_copy(update={"data": data.model_copy(update=own)})

@@ -11,6 +11,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 _MAX_GREY = 65535
+LungSource = Literal["given", "derived", "none"]
 GreyValue = Annotated[int, Field(ge=1, le=_MAX_GREY)]
 
 
@@ -42,6 +43,19 @@ class AugmentationConfig(_Section):
     brightness: NotNegative
     contrast: Annotated[float, Field(ge=0, lt=1)]
     noise: NotNegative
+    low_resolution: Annotated[float, Field(ge=0, lt=1)]
+    blur: Annotated[float, Field(ge=0, le=16)]
+    curve: Annotated[float, Field(ge=0, lt=1)]
+    gamma: NotNegative
+    window: Annotated[float, Field(ge=0, lt=0.5)]
+
+
+class ExtraData(_Section):
+    """A further data folder, whose training slices are mixed with those of data.root."""
+
+    root: Name
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    lung: LungSource | None = None
 
 
 class DataConfig(_Section):
@@ -49,11 +63,13 @@ class DataConfig(_Section):
 
     root: Name
     image_size: list[Annotated[int, Field(ge=32)]]
+    crop: Literal["body", "lungs"] | None
     lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
     classes: Literal["all"] | list[str] | dict[str, int] | None
     guide: Name | None
     edge_width: Count
-    lung: Literal["given", "derived", "none"]
+    lung: LungSource
+    extra: list[ExtraData]
     allow_patient_overlap: bool
     num_workers: Annotated[int, Field(ge=0)]
     cache_mib: Annotated[int, Field(ge=0)]
@@ -88,6 +104,13 @@ class DataConfig(_Section):
             fits = [type(v) is int and 1 <= v <= _MAX_GREY for v in values]
             if not all(fits) or len(set(values)) < len(values):
                 raise ValueError("give every class a value of its own, an integer from 1")
+        return value
+
+    @field_validator("extra")
+    @classmethod
+    def _room_for_root(cls, value: list[ExtraData]) -> list[ExtraData]:
+        if sum(extra.share or 0 for extra in value) >= 1:
+            raise ValueError("the shares leave nothing for data.root; their sum must be below 1")
         return value
 
     @model_validator(mode="after")
@@ -156,6 +179,7 @@ class TrainingConfig(_Section):
     sync_batch_norm: bool
     deterministic: bool
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+    ema_warm_up: bool
     gradient_clip: Positive | None
     gradient_clip_by: Literal["norm", "value"]
     scales: Annotated[list[Annotated[float, Field(gt=0, le=4)]], Field(min_length=1)]

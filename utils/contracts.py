@@ -61,11 +61,12 @@ class SegOutput(NamedTuple):
         )
 
 
-class _Classes(TypedDict, total=False):
+class _Optional(TypedDict, total=False):
     label: torch.Tensor
+    box: torch.Tensor
 
 
-class Batch(_Classes):
+class Batch(_Optional):
     """What every dataset yields, collated.
 
     Attributes:
@@ -73,6 +74,8 @@ class Batch(_Classes):
         mask: (B, 1, H, W) float32, 0 or 1.
         label: (B, H, W) int64, 0 background, else classes in the order of the network's channels;
             only where classes are told apart. The mask is then any of them.
+        box: (B, 4) int64, top, left, height and width in px of what was cut out of the slice as
+            stored; only where slices are cropped.
         edge: (B, 1, H, W) float32, 0 or 1.
         lung: (B, 1, H, W) float32, 0 or 1; all 0 where has_lung is False.
         has_lung: (B,) bool, whether the case comes with a lung mask.

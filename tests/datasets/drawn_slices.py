@@ -19,6 +19,11 @@ STRONGEST = Augmentation(
     brightness=0.5,
     contrast=0.5,
     noise=0.2,
+    low_resolution=0.5,
+    blur=1.0,
+    curve=0.5,
+    gamma=0.5,
+    window=0.2,
 )
 
 
