@@ -46,12 +46,17 @@ def collect(finished: Sequence[Finished], baseline: str, file: Path) -> list[dic
     """
     rows = {key_of(row): row for row in (read_rows(file) if file.is_file() else [])}
     scored = {item.run.folder.path: read_scored_run(item.run.folder.path) for item in finished}
+    groups: dict[tuple[str, str], dict[int, ScoredRun]] = {}
+    for run, _ in finished:
+        groups.setdefault((run.row, run.data), {})[run.seed] = scored[run.folder.path]
+    compared = {
+        (row, data): compare_with_baseline(seeds, groups.get((baseline, data), {}))
+        for (row, data), seeds in groups.items()
+    }
     fresh = {}
     for item in finished:
-        row = _row(item)
-        fresh[key_of(row)] = row | compare_with_baseline(
-            *(_seeds_of(finished, scored, item.run, name) for name in (item.run.row, baseline))
-        )
+        row = _row(item) | compared[item.run.row, item.run.data]
+        fresh[key_of(row)] = row
     # A group that is not here as a whole keeps what was written where it was.
     gone = {key[:2] for key in rows.keys() - fresh.keys()}
     for key, row in fresh.items():
@@ -102,17 +107,6 @@ def _row(item: Finished) -> dict[str, Any]:
         raise UserError(
             f"{info_file}: cannot be read ({error}); remove the folder to run it anew"
         ) from error
-
-
-def _seeds_of(
-    finished: Iterable[Finished], scored: Mapping[Path, ScoredRun], run: Run, row: str
-) -> dict[int, ScoredRun]:
-    """The scored runs of a row on a run's data set, by seed."""
-    return {
-        item.run.seed: scored[item.run.folder.path]
-        for item in finished
-        if item.run.row == row and item.run.data == run.data
-    }
 
 
 def compare_with_baseline(
