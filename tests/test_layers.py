@@ -9,7 +9,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 # From top to bottom; a room imports from lower floors and from itself.
 FLOORS = (
-    ("train", "test", "predict", "prepare"),
+    ("train", "test", "predict", "prepare", "sweep"),
+    ("sweeps",),
     ("benchmark",),
     ("evaluation", "inference"),
     ("training", "preparation", "severity"),
@@ -19,7 +20,15 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Everything else gets plain arguments: the configuration is taken apart in training/builders.py.
-ROOMS_WITH_CONFIG = {*FLOORS[0], "benchmark", "evaluation", "inference", "training", "utils"}
+ROOMS_WITH_CONFIG = {
+    *FLOORS[0],
+    "sweeps",
+    "benchmark",
+    "evaluation",
+    "inference",
+    "training",
+    "utils",
+}
 SOURCES = sorted(
     path
     for room in FLOOR

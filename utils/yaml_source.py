@@ -1,6 +1,8 @@
 """YAML with line numbers: plain values beside the line that each dotted key stands on."""
 
 import re
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,13 @@ def load_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as a YAML file") from error
+    values, lines = _parse(path, text)
+    return deepcopy(values), dict(lines)
+
+
+@lru_cache(maxsize=64)  # a sweep resolves the same files for every row
+def _parse(path: Path, text: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """The values and lines of a file's text, which its callers share."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
