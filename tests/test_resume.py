@@ -20,9 +20,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _EVERYTHING = {
     "data.augmentation.rotation": 10.0,
     "data.augmentation.noise": 0.1,
+    "data.augmentation.blur": 1.0,
+    "data.augmentation.curve": 0.3,
     "scheduler.patience": 0,
     "early_stopping.patience": 100,
     "training.ema_decay": 0.9,
+    "training.ema_warm_up": True,
     "training.batch_size": 3,
 }
 
