@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.benchmark_tables import format_benchmark, format_zoo
+from evaluation.recipe_tables import format_recipe
 from metrics.protocols import INFNET, PROTOCOLS
 from metrics.registry import METRICS, MISSING, Metric, main_metrics
 from training.run_info import git_columns
@@ -218,6 +219,7 @@ _FORMATTERS = {
     "dual_supervision": format_deviations,
     "dual_supervision_xray": format_deviations,
     "classes": format_classes,
+    "robust": format_recipe,
 }
 
 if __name__ == "__main__":
