@@ -135,9 +135,9 @@ def read_sizes() -> dict[Size, Settings]:
     return {size: getattr(sizes, size) for size in SIZES}
 
 
-def list_sweeps() -> list[str]:
-    """The names of the sweeps that come with the project."""
-    return sorted(path.stem for path in SWEEPS.glob("*.yaml"))
+def list_sweeps(folder: Path = SWEEPS) -> list[str]:
+    """The names of the sweeps of a folder; of those that come with the project."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def _validate(kind: type[_Part], values: dict[str, Any], path: Path, lines: dict[str, int]) -> Any:
