@@ -147,7 +147,7 @@ def test_the_page_is_rewritten_between_its_marks_alone(results: Path) -> None:
     text = page.read_text()
     assert text.startswith("head\n<!-- sweep:two_small -->\n\n| row | seeds |")
     assert text.endswith("<!-- end -->\ntail\n")
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert r"\label{tab:two_small}" in latex.read_text()
     assert "<table id=two_small>" in html.read_text()
 
