@@ -118,7 +118,9 @@ def summarize(sweep: Sweep, rows: Sequence[CsvRow]) -> list[Entry]:
         rows: Of read_results.
     """
     data_sets = list(dict.fromkeys(row["data"] for row in rows)) or [""]
-    return [entry for data in data_sets for entry in _of_data_set(sweep, rows, data)]
+    entries = [entry for data in data_sets for entry in _of_data_set(sweep, rows, data)]
+    elsewhere = {row["row"] for row in rows} if len(data_sets) > 1 else set()
+    return [entry for entry in entries if entry.seeds or entry.row not in elsewhere]
 
 
 def _of_data_set(sweep: Sweep, rows: Sequence[CsvRow], data: str) -> list[Entry]:

@@ -82,7 +82,9 @@ def _score(key: str, score: Score | None) -> str:
 
 def _printed(key: str, printed: Printed | None) -> str:
     """Per cent as the source has them."""
-    return " ± ".join(f"{value:.2f}" for value in printed or ())
+    return " ± ".join(
+        f"{value:.2f}" if round(value, 2) == value else f"{value:g}" for value in printed or ()
+    )
 
 
 def _p(value: float | None) -> str:
