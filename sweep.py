@@ -1,82 +1,52 @@
 """Run the tables of the papers, and make them; see --help."""
 
 import argparse
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from evaluation.results import RESULTS
+from evaluation.tables import format_grid
 from sweeps.board import Board
 from sweeps.launch import LocalEngine, Options, default_threads, make_tasks
-from sweeps.plan import OUT, Run, check_plans, plan_sweep
-from sweeps.record import Record, check_record, fingerprint_data
-from sweeps.results import Finished, collect, results_file
-from sweeps.specification import SIZES, Sweep, read_sweep
+from sweeps.pages import rebuild_pages
+from sweeps.plan import OUT
+from sweeps.session import Session
+from sweeps.specification import SIZES
 from utils.cli import add_out_argument, add_set_argument, create_parser, positive_int, run_main
-from utils.errors import MachineError, UserError
+from utils.errors import MachineError
 from utils.messages import count
-
-
-class Planned(NamedTuple):
-    """A sweep with its runs, and where its results go."""
-
-    sweep: Sweep
-    runs: list[Run]
-    file: Path
 
 
 def main() -> None:
     """Command line."""
     arguments = parse()
-    planned = [plan(path, arguments) for path in arguments.sweeps]
-    runs = check_plans([one.runs for one in planned])
-    roots = {run.config.data.root for run in runs}
-    data = {root: fingerprint_data(Path(root)) for root in sorted(roots)}
-    finished = [run for run in runs if read_finished(run, data)]
-    print(f"{count(len(runs), 'run')}, {len(finished)} finished before")
-    try:
-        launch(runs, data, arguments)
-    finally:
-        write_results(planned, data)
-
-
-def plan(path: Path, arguments: argparse.Namespace) -> Planned:
-    """A sweep's runs.
-
-    Raises:
-        UserError: As read_sweep and plan_sweep; names the file.
-    """
-    sweep, size = read_sweep(path), arguments.size
-    try:
-        runs = plan_sweep(
-            *(path.stem, sweep, size),
+    if arguments.sweeps:
+        session = Session(
+            arguments.sweeps,
+            arguments.size,
             out=arguments.out,
+            results=arguments.results,
             roots=dict(arguments.data),
             overrides=arguments.overrides,
         )
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    return Planned(sweep, runs, results_file(path.stem, size, arguments.results))
-
-
-def write_results(planned: Sequence[Planned], data: Mapping[str, str]) -> None:
-    """A row per finished run into the CSV of its sweep."""
-    for one in planned:
-        found = [(run, read_finished(run, data)) for run in one.runs]
-        finished = [Finished(run, record) for run, record in found if record]
-        if collect(finished, one.sweep.baseline, one.file):
-            print(f"results  {one.file}")
+        if arguments.dry_run:
+            show_plan(session, arguments.jobs)
+            return
+        run_session(session, arguments)
+    if arguments.tables:
+        for page in rebuild_pages(arguments.results):
+            print(f"tables   {page}")
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """The arguments, once they go together."""
     parser = create_parser(
-        "Run every experiment of a table with every seed; what is finished is skipped, what was\n"
-        "interrupted goes on.",
+        "Run every row of a table with every seed: what is finished is skipped, what was\n"
+        "interrupted goes on. Make the tables from the results.",
         "python sweep.py resources/sweeps/table5.yaml --size small --jobs 2 \\\n"
-        "    --data coronacases10=data/coronacases10",
+        "    --data coronacases10=data/coronacases10\n"
+        "  python sweep.py --tables",
     )
-    parser.add_argument("sweeps", type=Path, nargs="+", metavar="FILE", help="YAML of a sweep")
+    parser.add_argument("sweeps", type=Path, nargs="*", metavar="FILE", help="YAML of a sweep")
     parser.add_argument(
         "--size", choices=SIZES, default="small", help="tiny: minutes; small (default); paper: GPU"
     )
@@ -90,41 +60,64 @@ def parse() -> argparse.Namespace:
     )
     add_out_argument(parser, metavar="DIR", default=OUT, help=f"of the runs (default: {OUT})")
     parser.add_argument(
-        "--results", type=Path, default=RESULTS, metavar="DIR", help="of the CSV files"
+        "--results", type=Path, default=RESULTS, metavar="DIR", help="of the CSV files and tables"
     )
     parser.add_argument("--jobs", type=positive_int, default=1, metavar="N", help="runs at once")
     parser.add_argument(
         "--gpus", type=_numbers, default=(), metavar="0,1", help="that the jobs take turns on"
     )
-    parser.add_argument("--threads", type=positive_int, metavar="N", help="of each job")
+    parser.add_argument(
+        "--threads", type=positive_int, metavar="N", help="of each job (default: an equal share)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show the plan and an estimate of its time"
+    )
+    parser.add_argument("--tables", action="store_true", help="make every table from the CSV files")
     add_set_argument(parser)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not arguments.sweeps and not arguments.tables:
+        parser.error("name a sweep, such as resources/sweeps/table5.yaml, or --tables")
+    return arguments
 
 
-def read_finished(run: Run, data: Mapping[str, str]) -> Record | None:
-    """The record of a run that is trained and scored, by the settings and the data of the plan."""
-    record = check_record(run.folder, run.config, data[run.config.data.root])
-    return record if record is not None and record.is_finished else None
+def show_plan(session: Session, jobs: int) -> None:
+    """Every run with its state, and how long those that are left will take."""
+    from sweeps.estimate import measure_seconds  # the networks are built for it alone
+
+    left = set(id(run) for run in session.left)
+    grid = [["run", "state", "folder"]]
+    for run in session.runs:
+        begun = "interrupted" if run.folder.is_begun() else "new"
+        state = begun if id(run) in left else "finished"
+        grid.append([run.name, state, str(run.folder.path)])
+    print(format_grid(grid))
+    seconds = sum(measure_seconds(session.left)) / jobs
+    print(
+        f"{count(len(session.runs), 'run')}, {len(session.left)} to run; by a measured step at "
+        f"most {seconds / 60:.1f} min of training with --jobs {jobs}, if jobs do not slow each "
+        "other down"
+    )
 
 
-def launch(
-    runs: Sequence[Run],
-    data: Mapping[str, str],
-    arguments: argparse.Namespace,
-) -> None:
-    """Run what is left.
+def run_session(session: Session, arguments: argparse.Namespace) -> None:
+    """Run what is left, and write the results.
 
     Raises:
         MachineError: Runs failed; their names and the ends of their logs are printed before.
     """
-    left = [run for run in runs if not read_finished(run, data)]
+    num_runs, num_left = len(session.runs), len(session.left)
+    print(f"{count(num_runs, 'run')}, {num_runs - num_left} finished before", flush=True)
     threads = arguments.threads or default_threads(arguments.jobs)
-    tasks = make_tasks(left, data, threads)
-    board = Board(len(runs), len(runs) - len(left), tasks, arguments.jobs)
+    tasks = make_tasks(session.left, session.data, threads)
+    board = Board(num_runs, num_runs - num_left, tasks, arguments.jobs)
     engine = LocalEngine(Options(arguments.jobs, arguments.gpus, threads))
-    with board.open():
-        for task, outcome in engine.run(tasks, board.started):
-            board.ended(task, outcome)
+    try:
+        with board.open():
+            for task, outcome in engine.run(tasks, board.started):
+                board.ended(task, outcome)
+    finally:
+        for file in session.write_results():
+            print(f"results  {file}")
     print("\n".join([board.summary(), *board.describe_failures()]))
     if board.failures:
         names = ", ".join(task.name for task in board.failures)

@@ -19,66 +19,19 @@ Deviations:
       lesion against background up to S_4, which is added to every lesion class of S_3.
 """
 
-from collections.abc import Iterable
-from typing import Literal, get_args
-
-import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import vgg16
 
-from models.parts.backbones import ResNetBackbone, lay_out, run_stages
-from models.parts.checks import check_choice, check_positive, check_size
+from models.parts.checks import check_positive, check_size
+from models.parts.infnet_trunks import Trunk, create_trunk
 from models.parts.network import SegmentationNetwork
 from models.parts.resize import resize, resize_aligned
-from models.parts.weights import load_backbone
 from utils.contracts import SegOutput
+from utils.errors import UserError
 
-Trunk = Literal["res2net50", "res2net101", "resnet50", "resnet101", "vgg16"]
 _WIDTH = 32  # channels of the receptive field blocks
 _EDGE_WIDTH = 64
-
-
-class _Trunk(nn.Module):
-    """Stages of a library's network, finest first."""
-
-    def __init__(self, stages: Iterable[nn.Module], channels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.stages, self.channels = nn.ModuleList(stages), channels
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        return run_stages(self.stages, lay_out(image))
-
-
-def _create_res2net(name: str, in_channels: int, pretrained: str | None) -> nn.Module:
-    """Res2Net v1b, 26 channels in each of 4 splits: three 3x3 in the stem, pooled shortcuts."""
-    # As published, the last norm of a block starts at 1, not at timm's 0.
-    net = timm.create_model(name, num_classes=0, zero_init_last=False)
-    load_backbone(net, name, pretrained, in_channels, stem="conv1.0", library="timm")
-    first = nn.Sequential(net.conv1, net.bn1, net.act1, net.maxpool, net.layer1)
-    return _Trunk((first, net.layer2, net.layer3, net.layer4), (256, 512, 1024, 2048))
-
-
-def _create_vgg(in_channels: int, pretrained: str | None) -> nn.Module:
-    """VGG-16 with average instead of maximum pools; f_2 comes from the second block, at H/2."""
-    net = vgg16(weights=None)
-    load_backbone(net, "vgg16", pretrained, in_channels, stem="features.0")
-    layers = [nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in net.features]
-    # Each stage but the first begins with its pool; the last pool is left out.
-    parts = (layers[:9], layers[9:16], layers[16:23], layers[23:30])
-    return _Trunk((nn.Sequential(*part) for part in parts), (128, 256, 512, 512))
-
-
-def _create_trunk(trunk: Trunk, in_channels: int, pretrained: str | None) -> nn.Module:
-    """The encoder of that name; its last four features are f_2 to f_5."""
-    check_choice("trunk", trunk, get_args(Trunk))
-    if trunk == "vgg16":
-        return _create_vgg(in_channels, pretrained)
-    if trunk.startswith("res2net"):
-        return _create_res2net(f"{trunk}d", in_channels, pretrained)
-    depth = int(trunk.removeprefix("resnet"))
-    return ResNetBackbone(depth, in_channels, pretrained=pretrained)
 
 
 class _ConvNorm(nn.Sequential):
@@ -148,23 +101,26 @@ class _ReverseAttention(nn.Module):
     """R_i (eq. 2): f_i where the deeper map sees no lesion (eq. 3); S_i and A_i at its size."""
 
     def __init__(
-        self, in_channels: int, width: int, kernels: tuple[int, ...], num_classes: int = 1
+        self, in_channels: int, width: int, kernels: tuple[int, ...], num_joined: int, out: int = 1
     ) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(in_channels, width, 1, bias=False)
         self.norm = nn.BatchNorm2d(width)
         self.convs = nn.Sequential()
         for index, kernel in enumerate(kernels[:-1]):
-            channels = width if index else width + _EDGE_WIDTH
+            channels = width if index else width + num_joined
             self.convs.extend([_ConvNorm(channels, width, kernel), nn.ReLU(inplace=True)])
-        self.convs.append(_ConvNorm(width, num_classes, kernels[-1]))
-        self.num_classes = num_classes
+        self.convs.append(_ConvNorm(width, out, kernels[-1]))
+        self.num_classes = out
 
-    def forward(self, features: Tensor, edge: Tensor, deeper: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, features: Tensor, edge: Tensor | None, deeper: Tensor
+    ) -> tuple[Tensor, Tensor]:
         deeper = resize(deeper, features)
         attention = torch.sigmoid(-deeper)  # A_i = 1 - sigmoid(S_i+1)
         reduced = self.norm(attention * self.reduce(features))
-        logits = self.convs(torch.cat([reduced, resize(edge, features)], dim=1))
+        joined = [] if edge is None else [resize(edge, features)]
+        logits = self.convs(torch.cat([reduced, *joined], dim=1))
         if self.num_classes > 1:
             lesions = deeper.expand(-1, self.num_classes - 1, -1, -1)
             deeper = torch.cat([torch.zeros_like(deeper), lesions], dim=1)
@@ -174,15 +130,19 @@ class _ReverseAttention(nn.Module):
 class InfNet(SegmentationNetwork):
     """Inf-Net: the mask S_3, the maps S_g, S_5 and S_4 on the way to it, and the edge.
 
+    The switches give the rows of table IV; how the rest then ends, the paper does not say.
+
     Args:
         trunk: The encoder; res2net50 in the paper.
         pretrained: Of a Res2Net, timm's (res2net50d, res2net101d). The paper starts from ImageNet.
+        partial_decoder: PPD. Without it, S_g is a 1 x 1 convolution of f_5.
+        reverse_attention: RA. Without it, S_g is the mask.
+        edge_attention: EA; its features join those under reverse attention.
     """
 
     title = "Inf-Net"
     paper = "Fan et al., IEEE TMI 2020"
     reference_licence = "MIT; its Res2Net: CC BY-NC-SA 4.0"
-    heads = frozenset({"mask", "edge", "semantic"})
     own_loss = "infnet"
 
     def __init__(
@@ -192,39 +152,69 @@ class InfNet(SegmentationNetwork):
         num_classes: int = 1,
         trunk: Trunk = "res2net50",
         pretrained: str | None = None,
+        partial_decoder: bool = True,
+        reverse_attention: bool = True,
+        edge_attention: bool = True,
     ) -> None:
         super().__init__()
         check_positive(in_channels=in_channels, num_classes=num_classes)
+        if not reverse_attention and (edge_attention or num_classes > 1):
+            raise UserError(
+                "model.args.reverse_attention: edge_attention and num_classes above 1 need it"
+            )
         self.min_size = 16 if trunk == "vgg16" else 1  # px; VGG's pools round down
-        self.encoder = _create_trunk(trunk, in_channels, pretrained)
+        switched = {"semantic": reverse_attention, "edge": edge_attention}
+        self.heads = frozenset({"mask", *(head for head, is_on in switched.items() if is_on)})
+        self.encoder = create_trunk(trunk, in_channels, pretrained)
         c2, c3, c4, c5 = self.encoder.channels[-4:]
-        inner = [_ConvNorm(_EDGE_WIDTH, _EDGE_WIDTH, 3) for _ in range(2)]
-        self.edge_attention = nn.Sequential(_ConvNorm(c2, _EDGE_WIDTH, 1), *inner)
-        self.edge_head = _ConvNorm(_EDGE_WIDTH, 1, 3)
-        self.fields = nn.ModuleList(_ReceptiveFieldBlock(c) for c in (c3, c4, c5))
-        self.partial_decoder = _PartialDecoder()
-        self.attention5 = _ReverseAttention(c5, 256, (5, 5, 5, 1))
-        self.attention4 = _ReverseAttention(c4, 64, (3, 3, 3))
-        self.attention3 = _ReverseAttention(c3, 64, (3, 3, 3), num_classes)
+        num_joined = _EDGE_WIDTH if edge_attention else 0
+        if edge_attention:
+            inner = [_ConvNorm(_EDGE_WIDTH, _EDGE_WIDTH, 3) for _ in range(2)]
+            self.edge_attention = nn.Sequential(_ConvNorm(c2, _EDGE_WIDTH, 1), *inner)
+            self.edge_head = _ConvNorm(_EDGE_WIDTH, 1, 3)
+        if partial_decoder:
+            self.fields = nn.ModuleList(_ReceptiveFieldBlock(c) for c in (c3, c4, c5))
+            self.partial_decoder = _PartialDecoder()
+        else:
+            self.global_head = nn.Conv2d(c5, 1, 1)
+        if reverse_attention:
+            self.attention5 = _ReverseAttention(c5, 256, (5, 5, 5, 1), num_joined)
+            self.attention4 = _ReverseAttention(c4, 64, (3, 3, 3), num_joined)
+            self.attention3 = _ReverseAttention(c3, 64, (3, 3, 3), num_joined, num_classes)
 
     @property
     def segments(self) -> list[nn.Module]:
-        return [*self.encoder.stages, *self.fields, self.partial_decoder]
+        decoder = [*self.fields, self.partial_decoder] if hasattr(self, "fields") else []
+        return [*self.encoder.stages, *decoder]
+
+    @property
+    def own_loss_args(self) -> dict[str, float]:
+        """Arguments of its loss: no weight for the maps that are switched off."""
+        kinds = ("edge", "semantic")
+        return {f"{kind}_weight": 0.0 for kind in kinds if kind not in self.heads}
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
         """Mask S_3, semantic S_g, S_5, S_4; the maps are the reverse attention A_5, A_4, A_3."""
         check_size(self, image)
         f2, f3, f4, f5 = self.encoder(image)[-4:]  # H/4 to H/32; VGG-16 H/2 to H/16
-        edge = self.edge_attention(f2)
-        reduced = [field(f) for field, f in zip(self.fields, (f3, f4, f5), strict=True)]
-        s_g = self.partial_decoder(*reduced)  # at the size of f_3
+        edge = self.edge_attention(f2) if "edge" in self.heads else None
+        s_g = self._global_map(f3, f4, f5)
+        if "semantic" not in self.heads:
+            return SegOutput(mask=resize(s_g, image))
         s_5, a_5 = self.attention5(f5, edge, s_g)
         s_4, a_4 = self.attention4(f4, edge, s_5)
         s_3, a_3 = self.attention3(f3, edge, s_4)
         maps = {"A_5": a_5, "A_4": a_4, "A_3": a_3} if with_maps else {}
         return SegOutput(
             mask=resize(s_3, image),
-            edge=(resize(self.edge_head(edge), image),),
+            edge=() if edge is None else (resize(self.edge_head(edge), image),),
             semantic=tuple(resize(s, image) for s in (s_g, s_5, s_4)),
             maps={name: resize(a, image) for name, a in maps.items()},
         )
+
+    def _global_map(self, f3: Tensor, f4: Tensor, f5: Tensor) -> Tensor:
+        """S_g: of the partial decoder at the size of f_3, else at that of f_5."""
+        if not hasattr(self, "fields"):
+            return self.global_head(f5)
+        reduced = [field(f) for field, f in zip(self.fields, (f3, f4, f5), strict=True)]
+        return self.partial_decoder(*reduced)

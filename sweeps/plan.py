@@ -76,12 +76,12 @@ def plan_sweep(
     shared = read_sizes()[size], getattr(sweep, size)
     data, seeds = (_last(shared, sweep.base, key) for key in ("data", "seeds"))
     runs = []
-    for data_name in data:
-        root = (roots or {}).get(data_name, _DATA / data_name)
-        folder = out / name / size / data_name
-        common = [*overrides, f"data.root={json.dumps(str(root))}"]
-        common.append(f"checkpoint.save_dir={json.dumps(str(folder))}")
-        for row in sweep.rows:
+    for row, own in sweep.rows.items():
+        for data_name in getattr(own, size).data or data:
+            root = (roots or {}).get(data_name, _DATA / data_name)
+            folder = out / name / size / data_name
+            common = [*overrides, f"data.root={json.dumps(str(root))}"]
+            common.append(f"checkpoint.save_dir={json.dumps(str(folder))}")
             config = _resolve(sweep, row, shared, size, common)
             for seed in seeds:
                 training = config.training.model_copy(update={"seed": seed})

@@ -108,10 +108,13 @@ def read_sweep(path: Path) -> Sweep:
         hint = suggestion(path.stem, known)
         raise UserError(f"{path}: no such sweep{hint}; in {SWEEPS} are {', '.join(known)}")
     values, lines = load_yaml(path)
-    sweep = _validate(Sweep, values, path, lines)
+    sweep = _validate(Sweep, _inherit(values, path, lines), path, lines)
     places = [(name, f"rows.{name}", "row") for name in sweep.rows]
-    for name in (sweep.tiny, sweep.small, sweep.paper, sweep.base):
-        places += [(data, "data", "data set") for data in name.data or []]
+    for part in (
+        sweep.base,
+        *(getattr(r, size) for r in (sweep, *sweep.rows.values()) for size in SIZES),
+    ):
+        places += [(data, "data", "data set") for data in part.data or []]
     for name, key, kind in [*places, (path.stem, "", "sweep")]:
         if not _NAME.fullmatch(name):
             raise UserError(
@@ -128,6 +131,27 @@ def read_sweep(path: Path) -> Sweep:
     return sweep
 
 
+def _inherit(values: dict[str, Any], path: Path, lines: dict[str, int]) -> dict[str, Any]:
+    """The values with those of the sweep that `like` names, but for its printed ones.
+
+    Of its rows those come along that stand in `rows`.
+    """
+    if "like" not in values:
+        return values
+    parent = path.parent / f"{values['like']}.yaml"
+    if not parent.is_file():
+        hint = suggestion(str(values["like"]), list_sweeps(path.parent))
+        raise UserError(f"{_place(path, lines, 'like')}no sweep {values['like']!r}{hint}")
+    theirs = load_yaml(parent)[0]
+    rows = {
+        name: {k: v for k, v in theirs["rows"].get(name, {}).items() if k != "printed"} | own
+        for name, own in values["rows"].items()
+    }
+    sizes = {size: theirs.get(size, {}) | values.get(size, {}) for size in SIZES}
+    kept = {key: value for key, value in values.items() if key != "like"}
+    return {key: v for key, v in theirs.items() if key != "note"} | kept | sizes | {"rows": rows}
+
+
 def read_sizes() -> dict[Size, Settings]:
     """What all sweeps share at a size."""
     values, lines = load_yaml(SIZES_FILE)
@@ -135,9 +159,9 @@ def read_sizes() -> dict[Size, Settings]:
     return {size: getattr(sizes, size) for size in SIZES}
 
 
-def list_sweeps() -> list[str]:
-    """The names of the sweeps that come with the project."""
-    return sorted(path.stem for path in SWEEPS.glob("*.yaml"))
+def list_sweeps(folder: Path = SWEEPS) -> list[str]:
+    """The names of the sweeps of a folder; of those that come with the project."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def _validate(kind: type[_Part], values: dict[str, Any], path: Path, lines: dict[str, int]) -> Any:

@@ -9,6 +9,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from losses.infnet import InfNetLoss
 from models.infnet import InfNet
 from tests.models.fingerprint import num_parameters
+from utils.contracts import noise_batch
 from utils.errors import UserError
 
 
@@ -112,3 +113,38 @@ def test_trunks_take_weights_of_their_libraries(tmp_path: Path) -> None:
 def test_wrong_trunk_is_named() -> None:
     with pytest.raises(UserError, match=r"model\.args\.trunk: 'resnet34' is not one of res2net50"):
         InfNet(trunk="resnet34")
+
+
+ROWS = [  # of table IV: PPD, RA, EA
+    (False, False, False),
+    (True, False, False),
+    (False, True, False),
+    (True, True, False),
+    (True, True, True),
+]
+
+
+@pytest.mark.parametrize(("partial", "reverse", "edge"), ROWS)
+def test_every_row_of_the_ablation_trains_all_that_it_has_by_its_own_loss(
+    partial: bool, reverse: bool, edge: bool
+) -> None:
+    model = InfNet(
+        trunk="resnet50", partial_decoder=partial, reverse_attention=reverse, edge_attention=edge
+    )
+    loss = InfNetLoss(**model.own_loss_args)
+    batch = noise_batch(2, 64, 64)
+    output = model(batch["image"])
+    assert loss.required_heads == model.heads
+    assert (len(output.edge), len(output.semantic)) == (edge, 3 * reverse)
+    assert output.mask.shape == (2, 1, 64, 64)
+    loss(output, batch)["total"].backward()
+    idle = {name for name, p in model.named_parameters() if p.grad is None}
+    # f_2 is read by the edge alone, but lies below f_3.
+    assert not idle
+
+
+def test_edge_attention_needs_the_reverse_attention_that_it_joins() -> None:
+    with pytest.raises(UserError, match="reverse_attention"):
+        InfNet(trunk="resnet50", reverse_attention=False)
+    with pytest.raises(UserError, match=r"loss\.args\.edge_weight"):
+        InfNetLoss(edge_weight=-1.0)

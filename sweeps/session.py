@@ -1,0 +1,87 @@
+"""Sweeps that are run together: their runs, which of these are finished, their results."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sweeps.plan import Run, check_plans, plan_sweep
+from sweeps.record import Record, check_record, fingerprint_data
+from sweeps.results import Finished, collect, results_file
+from sweeps.specification import Size, Sweep, read_sweep
+from utils.errors import UserError
+
+
+class Planned(NamedTuple):
+    """A sweep with its runs, and where its results go."""
+
+    sweep: Sweep
+    runs: list[Run]
+    file: Path
+
+
+class Session:
+    """The sweeps of one command.
+
+    Args:
+        files: YAML of each.
+        size: Of all of them.
+        out: Where runs are kept.
+        results: Where the CSV files are.
+        roots: Folders of data sets by name.
+        overrides: 'a.b=value' pairs for all runs.
+
+    Raises:
+        UserError: A sweep is wrong, two runs would write one folder, data is missing, or a run was
+            begun with other data or settings.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        size: Size,
+        *,
+        out: Path,
+        results: Path,
+        roots: Mapping[str, Path],
+        overrides: Sequence[str],
+    ) -> None:
+        self.planned = []
+        for file in files:
+            sweep = read_sweep(file)
+            try:
+                runs = plan_sweep(file.stem, sweep, size, out=out, roots=roots, overrides=overrides)
+            except UserError as error:
+                raise UserError(f"{file}: {error}") from error
+            target = results_file(file.stem, size, results)
+            self.planned.append(Planned(sweep, runs, target))
+        self.runs = check_plans([one.runs for one in self.planned])
+        _check_roots(roots, self.runs)
+        used = {run.config.data.root for run in self.runs}
+        self.data = {root: fingerprint_data(Path(root)) for root in sorted(used)}
+        self.left = [run for run in self.runs if not self.read_finished(run)]
+
+    def read_finished(self, run: Run) -> Record | None:
+        """The record of a run that is trained and scored, by the settings and data of the plan."""
+        record = check_record(run.folder, run.config, self.data[run.config.data.root])
+        return record if record is not None and record.is_finished else None
+
+    def write_results(self) -> list[Path]:
+        """A row per finished run into the CSV of its sweep; the files that hold any row."""
+        written = []
+        for one in self.planned:
+            found = [(run, self.read_finished(run)) for run in one.runs]
+            finished = [Finished(run, record) for run, record in found if record]
+            if collect(finished, one.sweep.baseline, one.file):
+                written.append(one.file)
+        return written
+
+
+def _check_roots(roots: Mapping[str, Path], runs: Sequence[Run]) -> None:
+    """A folder that is given for a data set which no run takes is a slip."""
+    known = {run.data for run in runs}
+    for name in roots:
+        if name not in known:
+            raise UserError(
+                f"--data {name}: no sweep here takes this data set; they take "
+                f"{', '.join(sorted(known))}"
+            )
