@@ -43,6 +43,7 @@ def test_a_full_disk_behind_the_output_is_one_line() -> None:
     assert err == "error: the output: cannot be written (No space left on device); make room\n"
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_its_reader_has_gone(small_settings: list[str], tmp_path: Path) -> None:
     run = start("train.py", *small_settings)
     while not run.stdout.readline().startswith("code"):  # the last line before the first epoch

@@ -106,7 +106,7 @@ def test_2_epochs_resume_2_epochs_equal_4_epochs_bit_for_bit(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGTERM to a child process needs POSIX")
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=pytest.mark.slow)])
 def test_a_run_stopped_within_an_epoch_goes_on_bit_for_bit(
     run_script: Callable, small_settings: list[str], tmp_path: Path, precision: str
 ) -> None:

@@ -42,7 +42,9 @@ def ranks_of(job: subprocess.Popen) -> list[int]:
     "options",
     [
         {},
-        {"loss__function": "dice", "training__ema_decay": 0.9},
+        pytest.param(
+            {"loss__function": "dice", "training__ema_decay": 0.9}, marks=pytest.mark.slow
+        ),
     ],
     ids=["joint", "untrained heads, moving average"],
 )
@@ -91,6 +93,7 @@ def test_two_processes_that_accumulate_make_the_step_of_one(
             torch.testing.assert_close(own, whole, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_last_batch_smaller_than_the_job_counts_every_slice_once(
     small_settings: list[str], tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def rest_in_second(rank: int, seconds: float) -> None:
         time.sleep(seconds)
 
 
+@pytest.mark.slow
 def test_failures_are_told_and_the_next_function_runs() -> None:
     pair = ProcessPair()
     with pytest.raises(RuntimeError) as caught:

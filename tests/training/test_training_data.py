@@ -113,6 +113,7 @@ def _train_in_a_job(rank: int, config: Config, port: int, folder: str) -> None:
     leave_world()
 
 
+@pytest.mark.slow
 def test_one_process_of_a_machine_decodes_for_all(
     configure: Callable[..., Config], tmp_path: Path
 ) -> None:
