@@ -1,14 +1,36 @@
 """Templates of pages, each with its own style after the one that all pages share."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 _SHARED_STYLE = Path(__file__).resolve().parent / "page.css"
+
+
+class Script(NamedTuple):
+    """A script of a page.
+
+    Attributes:
+        text: Itself.
+        digest: SHA-256 of it in base64, by which the page's policy lets it run, and nothing else.
+    """
+
+    text: Markup
+    digest: str
+
+
+@cache
+def load_script(path: Path) -> Script:
+    """A script that lies beside its template."""
+    text = path.read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return Script(Markup(text), base64.b64encode(digest).decode("ascii"))
 
 
 @cache
