@@ -154,7 +154,7 @@ class SliceBrowser:
         own: dict[str, Any] = {"width": width, "height": height, "labels": "", "prob": ""}
         own["image"] = _picture(levels, side, quality)
         if label.any() or (lung is not None and lung.any()):
-            codes = _shrink(self._codes[label], lung, (width, height))
+            codes = _shrink(cv2.LUT(label.astype(np.uint8), self._codes), lung, (width, height))
             own["labels"] = _address(".png", codes, cv2.IMWRITE_PNG_STRATEGY, 1)
         if prob is not None and prob.max() >= _LEAST_PROB:
             own["prob"] = _picture(prob, min(_PROB_SIDE_PX, side), _PROB_QUALITY)
