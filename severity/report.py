@@ -168,7 +168,7 @@ def _page(
         colours={
             "lung": LUNG_OUTLINE,
             "lesions": predicted_colours(len(severity.classes)),
-            "prob": METRICS["precision"],
+            "prob": METRICS["specificity"],
         },
         is_found=is_found,
         score=score,

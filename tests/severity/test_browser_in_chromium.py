@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from figures.palette import METRICS
 from severity import write_severity
 from tests.evaluation.report.chromium import EXECUTABLE, Chromium
 from tests.severity.chest import SHAPE, SOFT_HU, as_volume, ellipsoid, make_chest
@@ -205,7 +206,8 @@ def test_probability_is_off_until_it_is_wanted(page: Chromium) -> None:
     grey = pixel(page, *place)
     assert np.ptp(grey) <= 3
     switch(page, "[data-layer='prob']")
-    wanted = 0.25 * grey + 0.75 * np.array([0xD5, 0x5E, 0x00])
+    hue = bytes.fromhex(METRICS["specificity"][1:])
+    wanted = 0.25 * grey + 0.75 * np.array([*hue])
     assert np.abs(pixel(page, *place) - wanted).max() < 8
 
 
