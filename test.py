@@ -99,7 +99,8 @@ def parse() -> argparse.Namespace:
     if arguments.flip and not arguments.checkpoint:
         parser.error("--flip goes with --checkpoint: only a network can be asked twice")
     if bool(arguments.maps or arguments.volumes) != bool(arguments.masks):
-        parser.error("--maps or --volumes, and --masks go together: they are scored against masks")
+        option = "--volumes" if arguments.volumes else "--maps"
+        parser.error(f"{option} and --masks go together: what is predicted is scored against masks")
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
     if fixed and PROTOCOLS[arguments.protocol].sets_policy:
         parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
