@@ -63,11 +63,7 @@ def parse() -> argparse.Namespace:
     )
     what.add_argument("--maps", type=Path, metavar="DIR", help="predicted maps, 8-bit grey images")
     what.add_argument(
-        "--volumes",
-        type=Path,
-        metavar="DIR",
-        help="predicted scans of any tool, NIfTI: labels, or probabilities; scored slice by slice "
-        "and as a whole",
+        "--volumes", type=Path, metavar="DIR", help="NIfTI of any tool: labels, or probabilities"
     )
     what.add_argument(
         "--compare", type=Path, nargs=2, metavar="RUN", help="two folders that test.py has scored"
