@@ -120,9 +120,9 @@ def _common_box(labels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[s
     return box[0], box[1]
 
 
-def picture_url(grey: NDArray[np.uint8]) -> str:
-    """Data URL of a picture of at most 384 px."""
-    shrink = min(_LONG_SIDE_PX / max(grey.shape), 1)
+def picture_url(grey: NDArray[np.uint8], long_side: int = _LONG_SIDE_PX) -> str:
+    """Data URL of a picture of at most so many px."""
+    shrink = min(long_side / max(grey.shape), 1)
     size = [max(round(side * shrink), 1) for side in grey.shape[::-1]]
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     data = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()

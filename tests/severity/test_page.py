@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from severity import write_severity
+from severity import (
+    measure_radiograph,
+    part_lungs,
+    write_radiograph_severity,
+    write_severity,
+)
 from severity.lungs.sides import RIGHT
 from severity.regions import SliceCounts
 from severity.report import format_ml, format_percent
@@ -165,6 +170,27 @@ def test_the_page_fits_its_window(browser: Chromium, path: Path, width: int, sch
     assert browser.evaluate(f"Math.min(...{pictures}.map(r => Math.min(r.width, r.height)))") > 60
     complaints = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
     assert [event for event in browser.events if event["method"] in complaints] == []
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_page_of_an_x_ray_fits_its_window(
+    browser: Chromium, tmp_path: Path, width: int
+) -> None:
+    lung = np.zeros((300, 400), np.uint8)
+    lung[50:250, 40:160] = lung[50:250, 240:360] = 255
+    label = np.where(lung, np.where(np.arange(400) < 100, 1, 2), 0).astype(np.uint8)
+    names = {1: "ground-glass opacity", 2: "consolidation"}
+    severity = measure_radiograph("X-ray", label, part_lungs(lung), "Lungs as given.", names)
+    write_radiograph_severity(tmp_path / "a", lung, label, part_lungs(lung), severity)
+    browser.resize(width, 900)
+    browser.open(tmp_path / "a_severity.html")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    assert max(browser.evaluate(boxes)) <= 0  # every column is in sight
+    shown = "getComputedStyle(document.querySelector('.sheet .lesion')).display"
+    assert browser.evaluate(shown) != "none"
+    browser.evaluate("document.querySelector('#show-lesion').click()")
+    assert browser.evaluate(shown) == "none"
 
 
 def test_outlines_can_be_hidden_without_scripts(browser: Chromium, path: Path) -> None:

@@ -34,12 +34,15 @@ def load_script(path: Path) -> Script:
 
 
 @cache
-def load_template(path: Path, **filters: Callable[..., Any]) -> Template:
+def load_template(
+    path: Path, *, like: str | None = None, **filters: Callable[..., Any]
+) -> Template:
     """A template that escapes everything and stops at a name that it misspells.
 
     Args:
         path: NAME.html.jinja; NAME.css lies beside it. The template's `style` holds page.css and
             that one.
+        like: Name of another page beside it whose style comes between the two.
         filters: Its own, by name.
     """
     environment = Environment(
@@ -50,7 +53,8 @@ def load_template(path: Path, **filters: Callable[..., Any]) -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= filters
-    styles = (_SHARED_STYLE, path.with_name(path.name.removesuffix(".html.jinja") + ".css"))
+    names = [like, path.name.removesuffix(".html.jinja")]
+    styles = (_SHARED_STYLE, *(path.with_name(f"{name}.css") for name in names if name))
     environment.globals["style"] = Markup("\n").join(
         Markup(style.read_text(encoding="utf-8")) for style in styles
     )
