@@ -8,6 +8,7 @@ from preparation.commands.convert import add_source
 from preparation.commands.describe import add_describe
 from preparation.commands.generic import add_generic
 from preparation.commands.lungs import add_lungs
+from preparation.commands.nnunet import add_nnunet
 from preparation.commands.output import describe_source
 from preparation.commands.paper import add_paper
 from preparation.commands.synthetic import add_synthetic
@@ -34,6 +35,7 @@ def main() -> None:
     add_check(commands)
     add_describe(commands)
     add_lungs(commands, lungs_of_slices)
+    add_nnunet(commands)
     arguments = parser.parse_args()
     arguments.function(arguments)
 

@@ -1,20 +1,21 @@
-"""Score a checkpoint, or a folder of maps, or compare two scored runs; see --help."""
+"""Score a checkpoint, or a folder of maps or volumes, or compare two scored runs; see --help."""
 
 import argparse
 import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluation.cases import CaseSource, NetworkCases
-from evaluation.class_scores import ClassScores
+from evaluation.class_scores import create_class_scores
 from evaluation.comparison import compare_runs, format_comparison, save_comparison
 from evaluation.files import EvaluationFiles
-from evaluation.map_folders import FolderCases, find_map_pairs
+from evaluation.map_folders import FolderCases
 from evaluation.overlays import save_overlays
 from evaluation.paper_figures import pick_by_area, save_paper_figures
+from evaluation.predictions import open_predictions
 from evaluation.scoring import build_meter, evaluate_cases
 from evaluation.tables import format_scores
+from evaluation.volume_scores import create_volume_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.builders import trains_lung
 from training.ensemble import open_runs
@@ -29,6 +30,7 @@ from utils.progress import Progress
 
 # What may be set when maps are scored: they bring no configuration.
 _OVERRIDABLE_FOR_MAPS = ("data.lesion_values", "evaluation.")
+_OVERRIDABLE_FOR_VOLUMES = (*_OVERRIDABLE_FOR_MAPS, "data.classes")
 _CASES_IN_FIGURES = 4
 _OF_NATIVE = ("evaluation.empty_target", "evaluation.threshold", "evaluation.tolerance_")
 
@@ -40,8 +42,8 @@ def main() -> None:
         raise UserError("test.py scores in one process; start it without torchrun")
     if arguments.compare:
         compare(*arguments.compare, arguments.unit, arguments.out)
-    elif arguments.maps:
-        score_maps(arguments)
+    elif arguments.maps or arguments.volumes:
+        score_folder(arguments)
     else:
         score_checkpoint(arguments)
 
@@ -49,9 +51,10 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """The arguments, once they go together."""
     parser = create_parser(
-        "Score a checkpoint on a split, or a folder of maps; compare two scored runs.",
+        "Score a checkpoint on a split, or a folder of maps or volumes; compare two scored runs.",
         "python test.py --checkpoint checkpoint/quickstart/seed2/best.pt --split test\n"
         "  python test.py --maps DIR --masks DIR --protocol infnet\n"
+        "  python test.py --volumes DIR --masks DIR\n"
         "  python test.py --compare checkpoint/resunet/seed2 checkpoint/quickstart/seed2",
     )
     what = parser.add_mutually_exclusive_group(required=True)
@@ -60,9 +63,12 @@ def parse() -> argparse.Namespace:
     )
     what.add_argument("--maps", type=Path, metavar="DIR", help="predicted maps, 8-bit grey images")
     what.add_argument(
+        "--volumes", type=Path, metavar="DIR", help="NIfTI of any tool: labels, or probabilities"
+    )
+    what.add_argument(
         "--compare", type=Path, nargs=2, metavar="RUN", help="two folders that test.py has scored"
     )
-    parser.add_argument("--masks", type=Path, metavar="DIR", help="masks of --maps, equal stems")
+    parser.add_argument("--masks", type=Path, metavar="DIR", help="masks of these, equal stems")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument(
         "--protocol",
@@ -88,8 +94,9 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.flip and not arguments.checkpoint:
         parser.error("--flip goes with --checkpoint: only a network can be asked twice")
-    if bool(arguments.maps) != bool(arguments.masks):
-        parser.error("--maps and --masks go together: maps are scored against masks")
+    if bool(arguments.maps or arguments.volumes) != bool(arguments.masks):
+        option = "--volumes" if arguments.volumes else "--maps"
+        parser.error(f"{option} and --masks go together: what is predicted is scored against masks")
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
     if fixed and PROTOCOLS[arguments.protocol].sets_policy:
         parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
@@ -134,7 +141,7 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     )
     if has_lung:
         origin["lung_masks"] = {"training": run.trained.data.lung, "scoring": config.data.lung}
-    classes = score_classes(source, protocol, config)
+    classes = create_class_scores(source, protocol, config.evaluation)
     has_report = not arguments.no_report
     files = EvaluationFiles(
         out, saves_maps=arguments.save_maps, classes=classes, has_report=has_report
@@ -147,31 +154,36 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
         save_paper_figures(files.figures, [run], split, picked)
 
 
-def score_maps(arguments: argparse.Namespace) -> None:
-    """Score a folder of maps against a folder of masks."""
+def score_folder(arguments: argparse.Namespace) -> None:
+    """Score a folder of maps or volumes against a folder of masks."""
     protocol = PROTOCOLS[arguments.protocol]
     if protocol.at_network_size:
         raise UserError(
             f"--protocol {protocol.name} scores at a network's size, which maps do not tell; take "
             "native or infnet"
         )
-    default = load_config(DEFAULT_CONFIG)
-    config = override_config(default, arguments.overrides, _OVERRIDABLE_FOR_MAPS)
-    pairs = find_map_pairs(arguments.maps, arguments.masks, config.data.lesion_values)
-    maps = arguments.maps.resolve()
+    allowed = _OVERRIDABLE_FOR_MAPS if arguments.maps else _OVERRIDABLE_FOR_VOLUMES
+    config = override_config(load_config(DEFAULT_CONFIG), arguments.overrides, allowed)
+    source = open_predictions(
+        arguments.maps, arguments.volumes, arguments.masks, config.data, protocol.name == "infnet"
+    )
+    predicted: Path = arguments.maps or arguments.volumes
+    folder = predicted.resolve()
     origin = {
-        "split": "maps",
+        "split": "maps" if arguments.maps else "volumes",
         "data_set": arguments.masks.resolve().name,
-        "maps": str(arguments.maps),
+        "maps": str(predicted),
         "masks": str(arguments.masks),
-        "run": maps.name,
+        "run": folder.name,
         "run_info": collect_environment(),
     }
-    source = FolderCases(pairs, resize=protocol.name == "infnet")
-    out = arguments.out or maps.with_name(f"{maps.name}_{protocol.name}")
-    score(
-        source, protocol, config, EvaluationFiles(out, has_report=not arguments.no_report), origin
+    files = EvaluationFiles(
+        arguments.out or folder.with_name(f"{folder.name}_{protocol.name}"),
+        classes=create_class_scores(source, protocol, config.evaluation),
+        volumes=create_volume_scores(source, protocol, config.evaluation),
+        has_report=not arguments.no_report,
     )
+    score(source, protocol, config, files, origin)
 
 
 def default_out(
@@ -190,16 +202,6 @@ def default_out(
         out /= root.name
     out = out if split.name == "test" else out / split.name
     return out if protocol is NATIVE else out / protocol.name
-
-
-def score_classes(source: NetworkCases, protocol: Protocol, config: Config) -> ClassScores | None:
-    """What scores the classes of a network; None where it tells none apart."""
-    if not source.classes:
-        return None
-    if protocol is not NATIVE:
-        print(f"protocol {protocol.name} scores any lesion; its classes are scored as in native")
-    create = partial(build_meter, NATIVE, config.evaluation, has_spacing=source.has_spacing)
-    return ClassScores(source.classes, create)
 
 
 def score(
@@ -230,9 +232,7 @@ def score(
     with files.open() as viewers:
         cases = Progress(source.cases(), "scoring", total=len(source))
         evaluation = evaluate_cases(cases, protocol, meter, viewers)
-        summary = evaluation.summary | origin
-        if files.classes:
-            summary |= files.classes.summary()
+        summary = evaluation.summary | origin | files.summarise(evaluation)
         if files.has_report:
             save_overlays(files.figures, source, meter)
         files.write(evaluation, summary, dump_config(config))

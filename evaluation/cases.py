@@ -25,6 +25,18 @@ from utils.config import Config
 from utils.errors import UserError
 
 
+class ScanPlace(NamedTuple):
+    """The scan that a slice is of.
+
+    Attributes:
+        name: Of the scan; its slices come one after the other, from one end to the other.
+        distance: Of its slices, mm; None where unknown.
+    """
+
+    name: str
+    distance: float | None
+
+
 class Case(NamedTuple):
     """One slice, predicted.
 
@@ -39,6 +51,7 @@ class Case(NamedTuple):
         label: (H, W) uint8, the target's classes, 0 background; None without classes.
         lung: Probabilities and mask of the lung, as prob and target; None where the network has no
             trained lung head, or the slice no lung mask.
+        scan: Of a slice of a volume that is scored as a whole, too; None of any other.
     """
 
     name: str
@@ -50,6 +63,7 @@ class Case(NamedTuple):
     class_prob: NDArray[np.floating] | None = None
     label: NDArray[np.uint8] | None = None
     lung: tuple[NDArray[np.floating], NDArray[np.bool_]] | None = None
+    scan: ScanPlace | None = None
 
 
 class CaseSource(Protocol):
@@ -57,10 +71,12 @@ class CaseSource(Protocol):
 
     Attributes:
         has_spacing: Whether every case has a spacing.
+        has_scans: Whether the cases are slices of whole scans, see Case.scan.
         classes: Value in the class maps by name, of the classes that are told apart; often none.
     """
 
     has_spacing: bool
+    has_scans: bool
     classes: Mapping[str, int]
 
     def __len__(self) -> int: ...
@@ -85,6 +101,8 @@ class NetworkCases:
     Raises:
         UserError: The network does not see whole slices, and would be scored at its size.
     """
+
+    has_scans = False
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """What score tables are made of: cells with a score and its interval, rows, a caption."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from metrics.registry import METRICS, MISSING
 
@@ -34,3 +34,23 @@ def without_blank_rows(table: Table) -> Table:
     """The table without rows in which nothing stands."""
     rows = [row for row in table.rows if any(cell.text != MISSING for cell in row[1])]
     return table._replace(rows=rows)
+
+
+def score_table(
+    caption: str, summary: Mapping[str, Any], keys: Sequence[str], suffixes: Mapping[str, str]
+) -> Table:
+    """Rows by label for the suffixes of the keys, as far as anything stands in them."""
+    unit = summary.get("distance_unit", "px")
+    heads = [METRICS[key].label(unit) for key in keys]
+    intervals = summary.get("intervals") or {}
+    rows = [
+        (
+            label,
+            [
+                score_cell(key, summary.get(key + suffix), intervals.get(key + suffix))
+                for key in keys
+            ],
+        )
+        for label, suffix in suffixes.items()
+    ]
+    return without_blank_rows(Table(caption, heads, rows))

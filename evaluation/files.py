@@ -17,6 +17,7 @@ from evaluation.paper_figures import save_figures
 from evaluation.report import CaseViews, Chart, Column, Report, write_report
 from evaluation.scoring import Evaluation, Viewer
 from evaluation.tables import conventions, score_tables
+from evaluation.volume_scores import VolumeScores
 from figures.charts import figure_to_svg
 from figures.classes import draw_confusion
 from figures.palette import outline_colour
@@ -30,7 +31,7 @@ from utils.errors import UserError
 from utils.files import write_json, write_rows
 
 _SCORES, _CASES, _CURVES = "metrics.json", "per_case.csv", "curves.csv"
-_CLASSES, _CONFUSION = "per_class.csv", "confusion.csv"
+_CLASSES, _CONFUSION, _VOLUMES = "per_class.csv", "confusion.csv", "per_volume.csv"
 _CAPTIONS = {
     "threshold_curves": "Means over the slices where a pixel counts as lesion from a threshold on.",
     "dice_histogram": "How many slices with lesion have which Dice.",
@@ -47,6 +48,7 @@ class EvaluationFiles:
         saves_maps: Whether every map is written as it was scored, as 8-bit PNG in <out>/maps, and
             every predicted class map with the values of the data set in <out>/label.
         classes: The scores of classes, where they are told apart.
+        volumes: Those of whole scans, where the slices are of such.
         has_report: Whether there is a report and figures, beside the tables.
     """
 
@@ -56,10 +58,12 @@ class EvaluationFiles:
         *,
         saves_maps: bool = False,
         classes: ClassScores | None = None,
+        volumes: VolumeScores | None = None,
         has_report: bool = True,
     ) -> None:
         self.out, self.saves_maps, self.classes = out, saves_maps, classes
-        self.has_report = has_report
+        self.volumes, self.has_report = volumes, has_report
+        self._volume_rows: list[dict[str, Any]] = []
         self._views: CaseViews | None = None
 
     @property
@@ -99,8 +103,7 @@ class EvaluationFiles:
         with self.errors_named():
             (self.figures if self.has_report else self.out).mkdir(parents=True, exist_ok=True)
             viewers: list[Viewer] = [self._add_view] if self.has_report else []
-            if self.classes:
-                viewers.append(self.classes.view)
+            viewers += [own.view for own in (self.classes, self.volumes) if own]
             if self.saves_maps:
                 for folder in (self.maps, *([self.labels] if self.classes else [])):
                     folder.mkdir(exist_ok=True)
@@ -123,6 +126,14 @@ class EvaluationFiles:
             label = to_values(case.class_prob.argmax(axis=0), [*self.classes.classes.values()])
             write_png(self.labels / f"{case.name}.png", label)
 
+    def summarise(self, evaluation: Evaluation) -> dict[str, Any]:
+        """What classes and whole scans come to, beside the evaluation's summary."""
+        summary = self.classes.summary() if self.classes else {}
+        if self.volumes:
+            self._volume_rows = self.volumes.rows(evaluation.meter.rows)
+            summary["volumes"] = self.volumes.summary(self._volume_rows)
+        return summary
+
     def write(self, evaluation: Evaluation, summary: Mapping[str, Any], config: str) -> None:
         """Write all files, the scores last; within the block of `open`.
 
@@ -138,6 +149,8 @@ class EvaluationFiles:
         if self.classes:
             write_rows(self.out / _CLASSES, self.classes.meter.rows)
             write_rows(self.out / _CONFUSION, self.classes.confusion_rows())
+        if self.volumes:
+            write_rows(self.out / _VOLUMES, self._volume_rows)
         write_json(self.out / _SCORES, summary)
 
     def _write_report(
@@ -170,7 +183,8 @@ def build_report(
     """The content of report.html; arguments as EvaluationFiles.write."""
     protocol = PROTOCOLS[summary["protocol"]]
     origin = summary.get("checkpoint") or summary["maps"]
-    of_classes = (_CLASSES, _CONFUSION) if "classes" in summary else ()
+    more = (_CLASSES, _CONFUSION) if "classes" in summary else ()
+    more += (_VOLUMES,) if "volumes" in summary else ()
     epoch = [f"epoch {summary['epoch']}"] if "epoch" in summary else []
     subtitle = [origin, *epoch, f"split {summary['split']}", f"protocol {protocol.name}"]
     return Report(
@@ -186,7 +200,7 @@ def build_report(
         rows=evaluation.rows,
         config=config,
         run_info=json.dumps(summary["run_info"], indent=2),
-        files={name: name for name in (_SCORES, _CASES, *of_classes, _CURVES)},
+        files={name: name for name in (_SCORES, _CASES, *more, _CURVES)},
         classes={name: outline_colour(k) for k, name in enumerate(summary.get("classes", ()), 1)},
     )
 

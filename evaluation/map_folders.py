@@ -1,7 +1,7 @@
 """Predicted maps and masks that lie in two folders as image files, to be scored as cases."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -51,25 +51,47 @@ def find_map_pairs(maps: Path, masks: Path, lesion_values: Sequence[int] | None 
         UserError: No such folder, no images, a file without its pair, or a mask that is not
             binary; names the files.
     """
-    for option, folder in (("--maps", maps), ("--masks", masks)):
-        if not folder.is_dir():
-            raise UserError(f"{option} {folder}: no such folder")
-    by_stem = images_by_stem(maps), images_by_stem(masks)
-    if not any(by_stem):
-        raise UserError(f"--maps {maps}: no images ({', '.join(IMAGE_SUFFIXES)})")
-    lone = sorted(by_stem[0].keys() ^ by_stem[1].keys())
-    if lone:
-        listed = ", ".join(
-            f"{stem} (no {'mask' if stem in by_stem[0] else 'map'})" for stem in lone[:_MAX_LISTED]
-        )
-        more = f" and {len(lone) - _MAX_LISTED} more" if len(lone) > _MAX_LISTED else ""
-        raise UserError(f"--maps {maps}, --masks {masks}: files without a pair: {listed}{more}")
-    stems = sorted(by_stem[0])
-    map_paths, mask_paths = ([found[stem] for stem in stems] for found in by_stem)
+    map_paths, mask_paths = pair_files(
+        {"--maps": maps, "--masks": masks},
+        images_by_stem,
+        f"no images ({', '.join(IMAGE_SUFFIXES)})",
+    )
     with ThreadPoolExecutor() as pool:
         values = list(pool.map(_mask_values, mask_paths))
     encoding = recognise_masks(mask_paths, values, lesion_values)
     return MapPairs(map_paths, mask_paths, encoding, _find_top(maps, map_paths))
+
+
+def pair_files(
+    folders: Mapping[str, Path], by_stem: Callable[[Path], dict[str, Path]], nothing: str
+) -> tuple[list[Path], list[Path]]:
+    """Predictions and masks of equal stem, sorted by it.
+
+    Args:
+        folders: Of both, by the option that names them.
+        by_stem: The files of a folder by their stems.
+        nothing: What is to be said where neither holds any.
+
+    Raises:
+        UserError: No such folder, no files, or a file without its pair; names them.
+    """
+    for option, folder in folders.items():
+        if not folder.is_dir():
+            raise UserError(f"{option} {folder}: no such folder")
+    preds, masks = map(by_stem, folders.values())
+    named = [f"{option} {folder}" for option, folder in folders.items()]
+    if not preds and not masks:
+        raise UserError(f"{named[0]}: {nothing}")
+    lone = sorted(preds.keys() ^ masks.keys())
+    if lone:
+        kind = next(iter(folders)).lstrip("-").removesuffix("s")
+        listed = ", ".join(
+            f"{stem} (no {'mask' if stem in preds else kind})" for stem in lone[:_MAX_LISTED]
+        )
+        more = f" and {len(lone) - _MAX_LISTED} more" if len(lone) > _MAX_LISTED else ""
+        raise UserError(f"{', '.join(named)}: files without a pair: {listed}{more}")
+    stems = sorted(preds)
+    return [preds[stem] for stem in stems], [masks[stem] for stem in stems]
 
 
 def _find_top(folder: Path, paths: Sequence[Path]) -> int:
@@ -104,7 +126,7 @@ class FolderCases:
             evaluation does (bicubic, on the 256 grey levels); else it is refused.
     """
 
-    has_spacing = False
+    has_spacing = has_scans = False
     classes: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, pairs: MapPairs, *, resize: bool) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.cells import Table, score_cell, without_blank_rows
+from evaluation.cells import Table, score_table
 from evaluation.class_tables import class_conventions, class_tables
+from evaluation.volume_tables import volume_conventions, volume_tables
 from metrics.protocols import PROTOCOLS
 from metrics.registry import METRICS, main_metrics
 from utils.messages import count
@@ -23,12 +24,12 @@ _LUNG_ROWS = {
 
 
 def score_tables(summary: Mapping[str, Any]) -> list[Table]:
-    """The protocol's tables, then those of classes; a dash where a metric has no value for a row.
+    """The protocol's tables, those of scans and classes; a dash where a metric has no value.
 
     Args:
         summary: As metrics.json has it: Meter.summary() with protocol and intervals.
     """
-    return [*_own_tables(summary), *class_tables(summary)]
+    return [*_own_tables(summary), *volume_tables(summary), *class_tables(summary)]
 
 
 def format_scores(summary: Mapping[str, Any]) -> str:
@@ -38,7 +39,8 @@ def format_scores(summary: Mapping[str, Any]) -> str:
         summary: As score_tables.
     """
     texts = [format_table(table) for table in _own_tables(summary)]
-    texts += [f"{table.caption}\n{format_table(table)}" for table in class_tables(summary)]
+    more = [*volume_tables(summary), *class_tables(summary)]
+    texts += [f"{table.caption}\n{format_table(table)}" for table in more]
     return "\n".join(["\n\n".join(texts), *conventions(summary)])
 
 
@@ -83,36 +85,17 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
             f"{false} of {num_pred} predicted lesions false (8-connected, within a slice); error "
             f"of a patient's lesion volume {volume_error} % either way"
         )
-    return [*lines, *class_conventions(summary), *_lungs(summary), _intervals(summary)]
+    more = [*volume_conventions(summary), *class_conventions(summary), *_lungs(summary)]
+    return [*lines, *more, _intervals(summary)]
 
 
 def _own_tables(summary: Mapping[str, Any]) -> list[Table]:
     """The protocol's, and that of the lungs."""
     tables = PROTOCOLS[summary["protocol"]].tables()
-    lesions = [_table(caption, summary, keys, _ROWS) for caption, keys in tables.items()]
+    lesions = [score_table(caption, summary, keys, _ROWS) for caption, keys in tables.items()]
     if "lung" not in summary:
         return lesions
-    return [*lesions, _table("Lungs", summary["lung"], main_metrics(), _LUNG_ROWS)]
-
-
-def _table(
-    caption: str, summary: Mapping[str, Any], keys: Sequence[str], suffixes: Mapping[str, str]
-) -> Table:
-    """Rows by label for the suffixes of the keys, as far as anything stands in them."""
-    unit = summary.get("distance_unit", "px")
-    heads = [METRICS[key].label(unit) for key in keys]
-    intervals = summary.get("intervals") or {}
-    rows = [
-        (
-            label,
-            [
-                score_cell(key, summary.get(key + suffix), intervals.get(key + suffix))
-                for key in keys
-            ],
-        )
-        for label, suffix in suffixes.items()
-    ]
-    return without_blank_rows(Table(caption, heads, rows))
+    return [*lesions, score_table("Lungs", summary["lung"], main_metrics(), _LUNG_ROWS)]
 
 
 def _lungs(summary: Mapping[str, Any]) -> list[str]:

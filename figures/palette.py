@@ -44,3 +44,10 @@ def class_colour(value: int) -> str:
 def outline_colour(value: int) -> str:
     """Of a class from 1 on a slice."""
     return _CLASSES[(value - 1) % len(_CLASSES)][1]
+
+
+def predicted_colours(num_classes: int) -> list[str]:
+    """On a slice, of predicted classes from 1; one alone is the prediction."""
+    if num_classes < 2:
+        return [PREDICTION]
+    return [outline_colour(value) for value in range(1, num_classes + 1)]

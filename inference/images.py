@@ -30,13 +30,13 @@ class _Done(NamedTuple):
     Attributes:
         case: What it is.
         area: Its lesion px.
-        has_classes: Whether its mask holds classes.
+        classes: Names of the classes that its mask holds; () where it is black and white.
         has_report: Whether there is a report of severity.
     """
 
     case: InputCase
     area: int
-    has_classes: bool
+    classes: tuple[str, ...]
     has_report: bool
 
 
@@ -99,15 +99,16 @@ def _write(
     check_prediction(prob, str(case.path))
     label = predicted.label(model.threshold)
     has_classes = len(predicted.prob) > 1
-    overlay = draw_overlay(predicted.gray, label)
+    names = model.data_properties.name_classes(max(len(predicted.prob) - 1, 1))
+    overlay = draw_overlay(predicted.gray, label, len(names))
     endings = X_RAY_ENDINGS if model.data_properties.is_x_ray else IMAGE_ENDINGS
     with case_files(out, case.stem, endings) as base:
         pictures = (label if has_classes else label * 255, to_levels(prob), overlay[..., ::-1])
         for ending, picture in zip(IMAGE_ENDINGS, pictures, strict=True):
             write_png(base.with_name(base.name + ending), picture)
-        names = model.data_properties.name_classes(max(len(predicted.prob) - 1, 1))
         has_report = bool(fields) and write_report(base, case, predicted, label, names, fields)
-    return _Done(case, int(np.count_nonzero(label)), has_classes, has_report)
+    classes = tuple(names.values()) if has_classes else ()
+    return _Done(case, int(np.count_nonzero(label)), classes, has_report)
 
 
 def _write_sheet(
@@ -116,9 +117,10 @@ def _write_sheet(
     """Some of the images with their masks, read again: no picture is ever kept in memory."""
     tiles = []
     for index in pick_evenly([item.area for item in done]):
-        case, area, has_classes, _ = done[index]
+        case, area, classes, _ = done[index]
         mask = read_gray(path.parent / f"{case.stem}{IMAGE_MASK}")
-        label = mask if has_classes else (mask > 0).astype(np.uint8)
+        label = mask if classes else (mask > 0).astype(np.uint8)
         tiles.append(Tile(f"{case.stem}\n{area:,} px", read(case.path), label))
     with whole_file(path) as file:
-        save_sheet(file, tiles, f"{name}: {len(tiles)} of {len(done)} images; research only")
+        title = f"{name}: {len(tiles)} of {len(done)} images; research only"
+        save_sheet(file, tiles, title, done[0].classes)

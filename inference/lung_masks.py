@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from datasets.volumes import Volume, open_nifti
+from datasets.volumes import Volume, describe_mismatch, open_nifti
 from datasets.volumes.scratch import scratch_array
 from utils.errors import UserError
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 _AFFIXES = ("{}", "{}_lung", "{}_lungs", "{}_lung_mask", "{}_lungmask", "lung_{}")
-_SAME_PLACE_MM = 1.0
 
 
 def find_lung_mask(
@@ -67,25 +65,8 @@ def open_lung_mask(path: Path, volume: Volume) -> Iterator[np.ndarray]:
 
 def _check_geometry(lung: Volume, volume: Volume) -> None:
     """Refuse a mask that does not lie on the voxels of its volume."""
-    if lung.shape != volume.shape:
-        sizes = [" x ".join(map(str, one.shape)) for one in (lung, volume)]
-        raise UserError(
-            f"{lung.path}: {sizes[0]} voxels (slices, rows, columns), but {volume.path} has "
-            f"{sizes[1]}; give the mask of this volume"
-        )
-    distance = np.linalg.norm(_corners(lung) - _corners(volume), axis=1).max()
-    if distance > _SAME_PLACE_MM:
-        raise UserError(
-            f"{lung.path}: lies {distance:.1f} mm off {volume.path} by its header; give the mask "
-            "of this volume, or copy the volume's geometry to it"
-        )
-
-
-def _corners(volume: Volume) -> np.ndarray:
-    """(8, 3) places in mm of the corners of the axial view, whatever the order of storage."""
-    shape = volume.view.stored_shape
-    grids = [
-        volume.view.of(np.broadcast_to(grid, shape)) for grid in np.indices(shape, sparse=True)
-    ]
-    voxels = [[grid[corner] for grid in grids] + [1] for corner in product((0, -1), repeat=3)]
-    return (np.array(voxels) @ volume.view.affine.T)[:, :3]
+    if mismatch := describe_mismatch(lung, volume):
+        hint = "give the mask of this volume"
+        if lung.shape == volume.shape:
+            hint += ", or copy the volume's geometry to it"
+        raise UserError(f"{lung.path}: {mismatch}; {hint}")

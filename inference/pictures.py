@@ -9,12 +9,11 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from figures.palette import METRICS, PREDICTION, TARGET
+from figures.classes import class_handles
+from figures.palette import predicted_colours
 from figures.panels import NAME_POINTS, TITLE_POINTS
 
 SHEET_TILES = 20
-# Of the classes from 1; what comes after them begins anew.
-_COLOURS = (PREDICTION, TARGET, METRICS["sensitivity"], METRICS["precision"])
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _WINDOW = (0.5, 99.5)  # percentiles of 16 bits: one bright px must not darken the slice
 _COLUMNS = 5
@@ -39,21 +38,23 @@ class Tile(NamedTuple):
     spacing: tuple[float, float] = (1.0, 1.0)
 
 
-def draw_overlay(gray: np.ndarray, label: np.ndarray) -> np.ndarray:
+def draw_overlay(gray: np.ndarray, label: np.ndarray, num_classes: int = 1) -> np.ndarray:
     """A slice at its own size with the outline of every class around what it encloses.
 
     Args:
         gray: (H, W) uint8 or uint16 grey levels.
         label: (H, W) uint8, 0 or a class.
+        num_classes: Classes that there may be; one alone has the colour of predictions.
 
     Returns:
         (H, W, 3) uint8, red first. Outlines lie outside: px of the lesion stay as they are.
     """
     picture = np.repeat(to_bytes(gray)[..., None], 3, axis=2)
+    colours = predicted_colours(num_classes)
     for value in np.unique(label[label > 0]):
         inside = (label == value).astype(np.uint8)
         line = cv2.dilate(inside, _CROSS) > inside
-        picture[line] = _colour(int(value))
+        picture[line] = [round(255 * part) for part in to_rgb(colours[value - 1])]
     return picture
 
 
@@ -64,13 +65,19 @@ def pick_evenly(areas: Sequence[int], count: int = SHEET_TILES) -> list[int]:
     return [candidates[place] for place in places.round().astype(int)]
 
 
-def save_sheet(path: Path, tiles: Sequence[Tile], title: str) -> None:
+def save_sheet(path: Path, tiles: Sequence[Tile], title: str, names: Sequence[str] = ()) -> None:
     """Write a sheet of slices with outlines as a PNG.
+
+    Args:
+        path: Where to.
+        tiles: From left to right, row by row.
+        title: Above them.
+        names: Of the classes from 1; two or more have a legend.
 
     Raises:
         OSError: The disk is full or read-only.
     """
-    pictures = [_draw_tile(tile) for tile in tiles]
+    pictures = [_draw_tile(tile, len(names)) for tile in tiles]
     num_lines = max(tile.caption.count("\n") + 1 for tile in tiles)
     num_rows = -(-len(tiles) // _COLUMNS)
     across = _TILE + _GAP
@@ -87,6 +94,14 @@ def save_sheet(path: Path, tiles: Sequence[Tile], title: str) -> None:
         figure.text(x, y, caption, fontsize=NAME_POINTS, ha="center", va="top")
     top = 1 - _TITLE / 2 / page[1]
     figure.text(_GAP / page[0], top, title, fontsize=TITLE_POINTS, va="center")
+    if len(names) > 1:
+        figure.legend(
+            handles=class_handles(names),
+            loc="upper right",
+            ncols=len(names),
+            frameon=False,
+            fontsize=TITLE_POINTS,
+        )
     figure.savefig(path)
 
 
@@ -95,7 +110,7 @@ def _fit_line(line: str) -> str:
     return line if len(line) <= _MAX_CHARACTERS else f"…{line[1 - _MAX_CHARACTERS :]}"
 
 
-def _draw_tile(tile: Tile) -> np.ndarray:
+def _draw_tile(tile: Tile, num_classes: int) -> np.ndarray:
     """A slice with outlines, its longer side as long as there is room on the sheet."""
     height, width = tile.gray.shape
     sides = height * tile.spacing[0], width * tile.spacing[1]
@@ -110,7 +125,7 @@ def _draw_tile(tile: Tile) -> np.ndarray:
             (tile.label == value).astype(np.float32), size, interpolation=cv2.INTER_AREA
         )
         label[share > 0] = value  # nothing is too small to be seen
-    return draw_overlay(gray, label)
+    return draw_overlay(gray, label, num_classes)
 
 
 def to_bytes(gray: np.ndarray) -> np.ndarray:
@@ -120,8 +135,3 @@ def to_bytes(gray: np.ndarray) -> np.ndarray:
     low, high = np.percentile(gray, _WINDOW)
     scaled = (gray.astype(np.float32) - low) * (255 / max(high - low, 1))
     return scaled.clip(0, 255).astype(np.uint8)
-
-
-def _colour(value: int) -> tuple[int, ...]:
-    """Of a class, red first."""
-    return tuple(round(255 * part) for part in to_rgb(_COLOURS[(value - 1) % len(_COLOURS)]))

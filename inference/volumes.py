@@ -87,22 +87,21 @@ def predict_volume(
         lungs = stack.enter_context(open_lung_mask(lung, volume)) if lung else None
         base = stack.enter_context(case_files(out, case.stem, VOLUME_ENDINGS))
         mask = stack.enter_context(write_nifti(_named(base, MASK), volume, np.uint8))
+        prob = stack.enter_context(write_nifti(_named(base, PROB), volume, np.uint8, 1 / 255))
         start = time.perf_counter()
         read_lungs = None
         if model.config.data.crop == LUNGS:
             read_lungs = _lungs_for_crop(volume, mask, lungs, rule)
-        with write_nifti(_named(base, PROB), volume, np.uint8, slope=1 / 255) as prob:
-            lesions = fill_masks(volume, rule, model, mask, prob, options.levels.bits, read_lungs)
+        lesions = fill_masks(volume, rule, model, mask, prob, options.levels.bits, read_lungs)
         rate = len(volume) / (time.perf_counter() - start)
-        _write_sheet(volume, rule, mask, lesions.areas, model.name, _named(base, SHEET))
         names = model.data_properties.name_classes(lesions.num_classes)
+        tiles = _make_tiles(volume, rule, mask, lesions.areas)
+        title = f"{volume.name} by {model.name}: {len(tiles)} of {len(volume)} slices"
+        save_sheet(_named(base, SHEET), tiles, f"{title}; research only", tuple(names.values()))
         note = _write_object(volume, mask, names, model, patient, _named(base, SEG))
         if options.with_severity and volume.has_place:
-            is_hu = rule.unit == HU
-            title = str(case.stem)
-            write_severity(
-                base, volume, mask, lungs, unit_is_hu=is_hu, title=title, class_names=names
-            )
+            facts = {"unit_is_hu": rule.unit == HU, "title": str(case.stem), "class_names": names}
+            write_severity(base, volume, mask, lungs, prob=prob, **facts)
     name = f"{volume.path} ({case.series.name})" if case.series else f"{volume.path}"
     found = f"{name}: {len(volume)} slices, {describe_rule(rule)}"
     found += f"; {describe_lesions(volume, lesions.areas)}; {rate:.1f} slices/s"
@@ -209,17 +208,12 @@ def _write_object(
     return write_segmentation(path, volume, mask, segments, algorithm, patient)
 
 
-def _write_sheet(
-    volume: Volume,
-    rule: IntensityRule,
-    mask: np.ndarray,
-    areas: list[int],
-    name: str,
-    path: Path,
-) -> None:
+def _make_tiles(
+    volume: Volume, rule: IntensityRule, mask: np.ndarray, areas: list[int]
+) -> list[Tile]:
     """Some slices with their masks, from feet to head."""
     px_cm2 = volume.spacing[1] * volume.spacing[2] / 100
-    tiles = [
+    return [
         Tile(
             f"slice {index}, {areas[index] * px_cm2:.1f} cm²"
             if volume.has_place
@@ -230,8 +224,6 @@ def _write_sheet(
         )
         for index in pick_evenly(areas)
     ]
-    title = f"{volume.name} by {name}: {len(tiles)} of {len(volume)} slices; research only"
-    save_sheet(path, tiles, title)
 
 
 def _named(base: Path, ending: str) -> Path:

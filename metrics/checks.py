@@ -6,18 +6,19 @@ from numpy.typing import NDArray
 _PROB_DTYPES = (np.float32, np.float64)
 
 
-def check_mask(role: str, mask: NDArray[np.bool_]) -> None:
+def check_mask(role: str, mask: NDArray[np.bool_], *, may_be_volume: bool = False) -> None:
     """Refuses anything but a non-empty two-dimensional bool array.
 
     Args:
         role: What the array stands for ("target", "pred"), for the message.
         mask: (H, W) bool.
+        may_be_volume: Whether (D, H, W) is taken, too.
 
     Raises:
         ValueError: Not a numpy array, not (H, W), without a pixel, or not bool: 0/1 and 0/255
             integers look alike, so the caller says which by comparing.
     """
-    _check_map(role, mask)
+    _check_map(role, mask, (2, 3) if may_be_volume else (2,))
     if mask.dtype != np.bool_:
         raise ValueError(f"{role} must be bool, got {mask.dtype}; compare it with a threshold")
 
@@ -54,9 +55,9 @@ def check_same_shape(role: str, array: np.ndarray, target: NDArray[np.bool_]) ->
         raise ValueError(f"{role} is {array.shape}, target is {target.shape}; resize one of them")
 
 
-def _check_map(role: str, array: np.ndarray) -> None:
-    """A numpy array of two dimensions with at least one pixel."""
+def _check_map(role: str, array: np.ndarray, num_axes: tuple[int, ...] = (2,)) -> None:
+    """A numpy array of two dimensions, or as many as may be, with at least one pixel."""
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{role} must be a numpy array, got {type(array).__name__}")
-    if array.ndim != 2 or array.size == 0:
+    if array.ndim not in num_axes or array.size == 0:
         raise ValueError(f"{role} must be a non-empty (H, W) map, got shape {array.shape}")

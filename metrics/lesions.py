@@ -2,7 +2,8 @@
 
 Dice is ruled by the largest lesion; here a lesion of 5 px counts as much as one of 5000 px. Lesions
 are the connected components of a mask under 8-connectivity: pixels that touch at a corner belong
-together. Components are those of one slice, so a lesion that spans ten slices counts ten times.
+together. Components are those of one slice, so a lesion that spans ten slices counts ten times; in
+a volume (26-connectivity) it counts once.
 
 - A lesion of the target is found if the prediction covers at least one of its pixels.
 - A predicted lesion is false if it touches no lesion of the target.
@@ -26,8 +27,7 @@ from scipy.ndimage import label
 
 from metrics.checks import check_mask, check_same_shape
 from metrics.overlap import EmptyTarget, empty_score
-
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+from metrics.surface import bounding_box
 
 
 class LesionCounts(NamedTuple):
@@ -50,15 +50,17 @@ def count_lesions(pred: NDArray[np.bool_], target: NDArray[np.bool_]) -> LesionC
     """Counts the lesions of both masks, the found and the false ones.
 
     Args:
-        pred: (H, W) bool.
-        target: (H, W) bool, True on the lesion.
+        pred: (H, W) bool, or (D, H, W).
+        target: The same, True on the lesion.
 
     Raises:
         ValueError: Another dtype, or shapes that differ.
     """
-    check_mask("pred", pred)
-    check_mask("target", target)
+    check_mask("pred", pred, may_be_volume=True)
+    check_mask("target", target, may_be_volume=True)
     check_same_shape("pred", pred, target)
+    box = bounding_box(pred | target)
+    pred, target = pred[box], target[box]
     num_lesions, num_found = _count(target, pred)
     num_pred, num_true = _count(pred, target)
     return LesionCounts(num_lesions, num_found, num_pred, num_pred - num_true)
@@ -94,6 +96,6 @@ def lesion_f1(counts: LesionCounts, *, empty_target: EmptyTarget) -> float:
 
 def _count(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int]:
     """Components of a mask, and how many of them share a px with the other mask."""
-    labels, num_components = label(mask, structure=_EIGHT_NEIGHBOURS)
+    labels, num_components = label(mask, structure=np.ones((3,) * mask.ndim, bool))
     # Label 0 is the background.
     return num_components, int(np.count_nonzero(np.bincount(labels[other])[1:]))

@@ -3,7 +3,8 @@
 Dice hardly sees where a large lesion's outline is wrong; these see nothing else. The surface of a
 mask is its boundary pixels: those with at least one of their four neighbours outside the mask,
 where everything beyond the image's border is outside. Distances run between the centres of pixels,
-within one slice, in the unit of `spacing`: mm, or px for a spacing of (1, 1).
+within one slice, in the unit of `spacing`: mm, or px for a spacing of (1, 1). In a volume voxels
+have six neighbours, and distances run in space.
 
 | target | prediction | HD95, average surface distance | surface Dice |
 |---|---|---|---|
@@ -33,6 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.spatial import KDTree
 
 from metrics.checks import check_mask, check_same_shape
 from metrics.overlap import EmptyTarget, empty_score
@@ -57,26 +59,28 @@ class SurfaceDistances(NamedTuple):
 
 
 def surface_distances(
-    pred: NDArray[np.bool_], target: NDArray[np.bool_], spacing: tuple[float, float]
+    pred: NDArray[np.bool_], target: NDArray[np.bool_], spacing: tuple[float, ...]
 ) -> SurfaceDistances:
     """Measures from each surface to the other; the three metrics share the result.
 
     Args:
-        pred: (H, W) bool.
-        target: (H, W) bool, True on the lesion.
-        spacing: Distances between rows and between columns, in mm; (1, 1) for px.
+        pred: (H, W) bool, or (D, H, W).
+        target: The same, True on the lesion.
+        spacing: Distances between rows and between columns, in mm; (1, 1) for px. Of a volume that
+            between slices comes first.
 
     Raises:
-        ValueError: Another dtype, shapes that differ, or a spacing that is not two positive
-            numbers.
+        ValueError: Another dtype, shapes that differ, or a spacing that is not a positive number
+            per axis.
     """
-    check_mask("pred", pred)
-    check_mask("target", target)
+    check_mask("pred", pred, may_be_volume=True)
+    check_mask("target", target, may_be_volume=True)
     check_same_shape("pred", pred, target)
-    if len(spacing) != 2 or not all(0 < step < math.inf for step in spacing):
-        raise ValueError(f"spacing must be two positive numbers (row, column), got {spacing}")
-    worst = math.hypot(target.shape[0] * spacing[0], target.shape[1] * spacing[1])
-    box = _bounding_box(pred | target)
+    if len(spacing) != target.ndim or not all(0 < step < math.inf for step in spacing):
+        numbers = "two positive numbers (row, column)" if target.ndim == 2 else "three of them"
+        raise ValueError(f"spacing must be {numbers}, got {spacing}")
+    worst = math.hypot(*(n * step for n, step in zip(target.shape, spacing, strict=True)))
+    box = bounding_box(pred | target)
     pred_surface, target_surface = _surface(pred[box]), _surface(target[box])
     return SurfaceDistances(
         _distances(pred_surface, target_surface, spacing, worst),
@@ -154,16 +158,16 @@ def surface_scores(
     pred: NDArray[np.bool_],
     target: NDArray[np.bool_],
     *,
-    spacing: tuple[float, float],
+    spacing: tuple[float, ...],
     tolerance: float,
     empty_target: EmptyTarget,
 ) -> dict[str, float]:
     """The three boundary metrics of one case.
 
     Args:
-        pred: (H, W) bool.
-        target: (H, W) bool, True on the lesion.
-        spacing: Distances between rows and between columns, in mm; (1, 1) for px.
+        pred: As surface_distances.
+        target: The same.
+        spacing: The same.
         tolerance: Of the surface Dice, in the unit of the spacing.
         empty_target: What two empty masks score, as in the table at the head of this file.
 
@@ -181,28 +185,31 @@ def surface_scores(
     }
 
 
-def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
     """The smallest box around the mask; empty for an empty one.
 
     Outside it no px is set, so neither a surface nor a distance depends on what was cropped.
     """
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return slice(0, 0), slice(0, 0)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    if not mask.any():
+        return (slice(0, 0),) * mask.ndim
+    axes = range(mask.ndim)
+    places = (np.flatnonzero(mask.any(axis=tuple({*axes} - {axis}))) for axis in axes)
+    return tuple(slice(own[0], own[-1] + 1) for own in places)
 
 
 def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The px of a mask with a 4-neighbour outside of it; beyond the array all is outside."""
+    """The px of a mask with a neighbour by a side outside of it, as all is beyond the array."""
     return mask & ~binary_erosion(mask)
 
 
 def _distances(
-    start: NDArray[np.bool_], end: NDArray[np.bool_], spacing: tuple[float, float], worst: float
+    start: NDArray[np.bool_], end: NDArray[np.bool_], spacing: tuple[float, ...], worst: float
 ) -> NDArray[np.float64]:
     """Distance from each px of one surface to the nearest of the other; `worst` if it has none."""
     if not (start.any() and end.any()):
         return np.full(np.count_nonzero(start), worst)
+    if start.ndim > 2:  # a transform of the whole box would take 20 bytes a voxel
+        return KDTree(np.argwhere(end) * spacing).query(np.argwhere(start) * spacing)[0]
     return distance_transform_edt(~end, sampling=spacing)[start]
 
 

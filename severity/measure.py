@@ -1,6 +1,6 @@
 """The figures of a scan, from one pass over its slices."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from severity.lungs.grid import read_label
 from severity.lungs.lungs import Lungs
 from severity.lungs.sides import LEFT, RIGHT, SIDES
 from severity.regions import Region, SliceCounts, describe_regions, score_of
+
+# Index, values, label and, where they are known, lungs of a slice.
+_Watcher = Callable[[int, NDArray[np.float32], np.ndarray, NDArray[np.uint8] | None], None]
 
 # Where the best of eight thresholds parted ground-glass opacity from consolidation in
 # "Quantitative CT for detecting COVID-19 pneumonia in suspected cases", BMC Infect. Dis. 21, 2021,
@@ -80,6 +83,7 @@ def measure(
     origin: str,
     unit_is_hu: bool,
     class_names: Mapping[int, str],
+    watch: _Watcher,
 ) -> tuple[Severity, SliceCounts]:
     """Everything of a scan that a report tells.
 
@@ -91,6 +95,7 @@ def measure(
         origin: Where the lungs are from, or why there are none.
         unit_is_hu: Whether the scan is in HU.
         class_names: By value in the mask; less than two are no classes.
+        watch: Is shown every slice on the way.
 
     Returns:
         - The figures.
@@ -98,7 +103,7 @@ def measure(
     """
     voxel_ml = float(np.prod(volume.spacing)) / 1000
     tally, classes = LesionTally(), ClassTally()
-    counts, density = _look_through(volume, mask, lungs, unit_is_hu, (tally, classes))
+    counts, density = _look_through(volume, mask, lungs, unit_is_hu, (tally, classes), watch)
     lesions = tally.lesions(voxel_ml)
     regions = [] if lungs is None else describe_regions(counts, voxel_ml)
     severity = Severity(
@@ -128,6 +133,7 @@ def _look_through(
     lungs: Lungs | None,
     unit_is_hu: bool,
     tallies: tuple[LesionTally, ClassTally],
+    watch: _Watcher,
 ) -> tuple[SliceCounts, _Density]:
     """Everything that takes the voxels themselves, slice by slice; fills the tallies."""
     components, classes = tallies
@@ -136,8 +142,10 @@ def _look_through(
     for index in range(len(volume)):
         label = read_label(mask, index)
         lesion = label > 0
-        hu = volume.read_slice(index) if unit_is_hu and lesion.any() else None
+        values = volume.read_slice(index)
+        hu = values if unit_is_hu and lesion.any() else None
         lung = None if lungs is None else lungs.read_slice(index, lesion)
+        watch(index, values, label, lung)
         components.add(index, lesion, hu, lung)
         classes.add(label, hu, lung)
         _count(counts, index, lesion, lung)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.outlines import outline
+from figures.palette import LUNG_OUTLINE, predicted_colours
 from severity.lungs.sides import LEFT, RIGHT, SIDES, middle_column
 from severity.report import DISCLAIMER, format_percent
 from severity.views import picture_url
@@ -27,6 +29,7 @@ _TEMPLATE = Path(__file__).resolve().parent / "templates" / "radiograph.html.jin
 _COLUMNS = ("image", "region", "lesion", "lung_px", "lesion_px", "involvement_percent")
 _MOST_OF_A_SIDE = 0.2  # a lung of a turned patient reaches that far over the middle
 _MUCH_OUTSIDE = 0.1
+_LONG_SIDE_PX = 1024  # of the picture
 
 
 class FieldShare(NamedTuple):
@@ -57,6 +60,7 @@ class RadiographSeverity(NamedTuple):
         shares: Of both lungs and of each, by any lesion and, where there are several, by class.
         lesion_outside_px: What of the lesions lies outside of the lungs, px.
         notes: What to mind when reading the figures, a sentence each.
+        classes: Name of every class by value; empty where there is one alone.
     """
 
     title: str
@@ -65,6 +69,7 @@ class RadiographSeverity(NamedTuple):
     shares: tuple[FieldShare, ...]
     lesion_outside_px: int
     notes: tuple[str, ...]
+    classes: Mapping[int, str] = MappingProxyType({})
 
 
 def part_lungs(lung: np.ndarray) -> NDArray[np.uint8]:
@@ -114,9 +119,8 @@ def measure_radiograph(
     """
     if label.shape != sides.shape:
         raise ValueError(f"label is {label.shape}, the lungs are {sides.shape}")
-    kinds = {LESION: label > 0}
-    if len(names) > 1:
-        kinds |= {name: label == value for value, name in names.items()}
+    classes = dict(names) if len(names) > 1 else {}
+    kinds = {LESION: label > 0} | {name: label == value for value, name in classes.items()}
     regions = {"both lungs": sides > 0} | {
         f"{name} lung": sides == side for side, name in SIDES.items()
     }
@@ -133,7 +137,8 @@ def measure_radiograph(
             f"{percent:.0f} % of the lesion area lies outside of the lungs and is in no share: "
             "check the outlines."
         )
-    return RadiographSeverity(title, label.shape, origin, tuple(shares), outside, tuple(notes))
+    facts = (title, label.shape, origin, tuple(shares), outside, tuple(notes))
+    return RadiographSeverity(*facts, classes)
 
 
 def _share(
@@ -168,16 +173,7 @@ def write_radiograph_severity(
         "disclaimer": DISCLAIMER,
         "shares": [share._asdict() for share in severity.shares],
     }
-    height, width = gray.shape
-    masks = {"lung right": sides == RIGHT, "lung left": sides == LEFT, "lesion": label > 0}
-    page = load_template(_TEMPLATE, percent=format_percent).render(
-        severity=severity,
-        image=picture_url(gray),
-        width=width,
-        height=height,
-        outlines={name: outline(mask)[0] for name, mask in masks.items()},
-        disclaimer=DISCLAIMER,
-    )
+    page = _page(gray, label, sides, severity)
     with ExitStack() as files:
         json_path, csv_path, html_path = (
             files.enter_context(whole_file(stem_path.with_name(f"{stem_path.name}_severity{end}")))
@@ -190,3 +186,32 @@ def write_radiograph_severity(
             writer = csv.writer(stream)
             writer.writerow(_COLUMNS)
             writer.writerows([quote_cell(severity.title), *share] for share in severity.shares)
+
+
+def _page(
+    gray: np.ndarray,
+    label: np.ndarray,
+    sides: NDArray[np.uint8],
+    severity: RadiographSeverity,
+) -> str:
+    """The page; it refers to nothing outside of itself."""
+    height, width = gray.shape
+    classes = severity.classes or {None: "lesions"}
+    lesions = [label > 0 if value is None else label == value for value in classes]
+    shares: dict[str, list[FieldShare]] = {}
+    for share in severity.shares:
+        shares.setdefault(share.lesion, []).append(share)
+    colours = predicted_colours(len(severity.classes))
+    return load_template(_TEMPLATE, like="severity", percent=format_percent).render(
+        severity=severity,
+        shares=shares,
+        image=picture_url(gray, _LONG_SIDE_PX),
+        width=width,
+        height=height,
+        lungs=[outline(sides == side)[0] for side in (RIGHT, LEFT)],
+        lesions=list(
+            zip(classes.values(), colours, (outline(own)[0] for own in lesions), strict=True)
+        ),
+        lung_colour=LUNG_OUTLINE,
+        disclaimer=DISCLAIMER,
+    )

@@ -9,17 +9,20 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from jinja2.environment import TemplateStream
+from markupsafe import Markup
 
 from datasets.volumes.volume import Volume
-from figures.palette import class_colour, outline_colour
+from figures.palette import LUNG_OUTLINE, METRICS, class_colour, predicted_colours
 from severity import regions, score
+from severity.browser import SliceBrowser
 from severity.lungs.grid import AIR_HU
 from severity.lungs.lungs import NoLungs, open_lungs
 from severity.lungs.threshold import CLOSING_MM, LEAST_AREA_CM2
 from severity.measure import DENSE_HU, Severity, measure
 from severity.views import View, make_views
 from utils.files import quote_cell, whole_file
-from utils.html.template import load_template
+from utils.html.template import load_script, load_template
 
 DISCLAIMER = "For research only; not a medical device."
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "severity.html.jinja"
@@ -37,10 +40,11 @@ def write_severity(
     unit_is_hu: bool,
     title: str,
     class_names: Mapping[int, str] = MappingProxyType({}),
+    prob: np.ndarray | None = None,
 ) -> Severity:
     """Measure a scan and write <stem_path>_severity.json, .csv and .html, all or none of them.
 
-    Memory holds a few slices and, while lungs are looked for, a coarse copy of the scan.
+    Memory holds a few slices, the page and, while lungs are looked for, a coarse copy of the scan.
 
     Args:
         stem_path: Folder and beginning of the files' names.
@@ -52,29 +56,32 @@ def write_severity(
             volumes are told.
         title: Heading of the page; names the scan in the CSV.
         class_names: Of the lesions, by value in the mask; less than two are no classes.
+        prob: (slices, H, W) uint8 probability of any lesion, 255 being 1, or a memory map of it;
+            shown on the page where it is given.
 
     Raises:
-        ValueError: Mask and scan differ in shape.
+        ValueError: Mask or probability, and scan differ in shape.
         UserError: Lung masks and scan differ in shape, a slice cannot be read, or the disk is full.
     """
-    if mask.shape != volume.shape:
-        raise ValueError(f"mask is {mask.shape}, the scan is {volume.shape}")
+    for name, array in {"mask": mask, "prob": prob}.items():
+        if array is not None and array.shape != volume.shape:
+            raise ValueError(f"{name} is {array.shape}, the scan is {volume.shape}")
     try:
         lungs, origin = open_lungs(volume, mask, lung, unit_is_hu)
     except NoLungs as reason:
         lungs, origin = None, str(reason)
-    severity, counts = measure(title, volume, mask, lungs, origin, unit_is_hu, class_names)
+    browser = SliceBrowser(volume, prob, tuple(class_names), unit_is_hu)
+    severity, counts = measure(
+        title, volume, mask, lungs, origin, unit_is_hu, class_names, browser.add
+    )
     views = make_views(volume, mask, lungs, counts, unit_is_hu, tuple(class_names))
-    texts = {
-        ".json": json.dumps(to_plain(severity), indent=2, ensure_ascii=False) + "\n",
-        ".html": _page(severity, views, is_found=lungs is not None and lung is None),
-    }
-    _write(stem_path, severity, texts)
+    page = _page(severity, counts, views, browser, is_found=lungs is not None and lung is None)
+    _write(stem_path, severity, page)
     return severity
 
 
-def _write(stem_path: Path, severity: Severity, texts: Mapping[str, str]) -> None:
-    """The texts by suffix and the table, all or none."""
+def _write(stem_path: Path, severity: Severity, page: TemplateStream) -> None:
+    """All three files, or none."""
     with ExitStack() as files:
         paths = {
             suffix: files.enter_context(
@@ -82,8 +89,10 @@ def _write(stem_path: Path, severity: Severity, texts: Mapping[str, str]) -> Non
             )
             for suffix in (".json", ".csv", ".html")
         }
-        for suffix, text in texts.items():
-            paths[suffix].write_text(text, encoding="utf-8")
+        text = json.dumps(to_plain(severity), indent=2, ensure_ascii=False)
+        paths[".json"].write_text(text + "\n", encoding="utf-8")
+        with paths[".html"].open("wb") as stream:
+            page.dump(stream, encoding="utf-8")
         _write_csv(paths[".csv"], severity)
 
 
@@ -136,16 +145,31 @@ def _region_rows(severity: Severity) -> list[tuple[regions.Region, int | None]]:
     ]
 
 
-def _page(severity: Severity, views: Sequence[View], is_found: bool) -> str:
+def _page(
+    severity: Severity,
+    counts: regions.SliceCounts,
+    views: Sequence[View],
+    browser: SliceBrowser,
+    is_found: bool,
+) -> TemplateStream:
     """The page; it refers to nothing outside of itself."""
-    return load_template(_TEMPLATE, ml=format_ml, percent=format_percent).render(
+    template = load_template(_TEMPLATE, ml=format_ml, percent=format_percent)
+    return template.stream(
         severity=severity,
+        scan=_scan_facts(severity, browser),
+        strip=_strip(counts.lesion.sum(1)),
+        slices=map(Markup, browser.texts),
+        script=load_script(_TEMPLATE.with_name("browser.js")),
         rows=_region_rows(severity),
         lobes=_lobes(severity),
         lesions=severity.lesions[:_LISTED_ON_PAGE],
         views=views,
         class_colour=class_colour,
-        outline_colour=outline_colour,
+        colours={
+            "lung": LUNG_OUTLINE,
+            "lesions": predicted_colours(len(severity.classes)),
+            "prob": METRICS["specificity"],
+        },
         is_found=is_found,
         score=score,
         constants={
@@ -156,6 +180,27 @@ def _page(severity: Severity, views: Sequence[View], is_found: bool) -> str:
         },
         disclaimer=DISCLAIMER,
     )
+
+
+def _scan_facts(severity: Severity, browser: SliceBrowser) -> dict[str, Any]:
+    """What the page's script needs of the scan."""
+    _, rows, columns = severity.shape
+    _, height_mm, width_mm = severity.spacing_mm
+    return {
+        "rows": rows,
+        "columns": columns,
+        "aspect": columns * width_mm / (rows * height_mm),
+        "windows": browser.windows,
+        "classes": [own.name for own in severity.classes] or ["lesions"],
+        "hasLungs": bool(severity.regions),
+        "hasProb": browser.has_prob,
+    }
+
+
+def _strip(areas: np.ndarray) -> str:
+    """SVG path of a bar per slice, as high as its share of the largest area, 1 at the most."""
+    shares = areas / max(areas.max(), 1)
+    return "".join(f"M{index} 1v{-share:.3f}h1V1Z" for index, share in enumerate(shares) if share)
 
 
 def _lobes(severity: Severity) -> Mapping[str, list[regions.Region]]:

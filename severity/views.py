@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.intensity import LUNG_WINDOW, IntensityRule
+from datasets.intensity import LUNG_WINDOW
 from datasets.volumes.volume import Volume
 from figures.outlines import outline
+from severity.browser import own_window
 from severity.lungs.grid import read_label
 from severity.lungs.lungs import Lungs
 from severity.lungs.sides import LEFT, RIGHT, SIDES
@@ -20,7 +21,6 @@ NUM_VIEWS = 12
 _LONG_SIDE_PX = 384
 _QUALITY = 70
 _MARGIN = 0.04  # of the image's sides around lungs and lesions
-_EXTREMES = (0.5, 99.5)  # percentiles: a bright pixel must not darken the slice
 
 
 class View(NamedTuple):
@@ -74,7 +74,7 @@ def make_views(
     ]
     box = _common_box(np.array(labels), np.any([*labels, *lesions], axis=0))
     images = [volume.read_slice(index)[box] for index in chosen]
-    window = LUNG_WINDOW if unit_is_hu else _own_window(images)
+    window = LUNG_WINDOW if unit_is_hu else own_window(images)
     views = []
     for index, image, label, values in zip(chosen, images, labels, classed, strict=True):
         height, width = image.shape
@@ -120,15 +120,9 @@ def _common_box(labels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[s
     return box[0], box[1]
 
 
-def _own_window(images: list[NDArray[np.float32]]) -> IntensityRule:
-    """Between the extremes of some slices."""
-    low, high = np.percentile(np.stack(images), _EXTREMES)
-    return IntensityRule("arbitrary", float(low), float(max(high, low + 1e-6)))
-
-
-def picture_url(grey: NDArray[np.uint8]) -> str:
-    """Data URL of a picture of at most 384 px."""
-    shrink = min(_LONG_SIDE_PX / max(grey.shape), 1)
+def picture_url(grey: NDArray[np.uint8], long_side: int = _LONG_SIDE_PX) -> str:
+    """Data URL of a picture of at most so many px."""
+    shrink = min(long_side / max(grey.shape), 1)
     size = [max(round(side * shrink), 1) for side in grey.shape[::-1]]
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     data = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1].tobytes()

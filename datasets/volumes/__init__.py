@@ -4,7 +4,7 @@ from datasets.volumes.dicom import DicomVolume, find_padding, open_series
 from datasets.volumes.dicom_disk import check_disk
 from datasets.volumes.dicom_file import DICOM_ERRORS, is_dicom, read_dicom
 from datasets.volumes.dicom_series import DicomSeries, find_series, list_files, search_series
-from datasets.volumes.geometry import check_geometry, describe_placeless
+from datasets.volumes.geometry import check_geometry, describe_mismatch, describe_placeless
 from datasets.volumes.nifti import NiftiVolume, nifti_stem, open_nifti, read_nifti_shape
 from datasets.volumes.nifti_writer import write_nifti
 from datasets.volumes.scratch import release_pages
@@ -19,6 +19,7 @@ __all__ = [
     "Volume",
     "check_disk",
     "check_geometry",
+    "describe_mismatch",
     "describe_placeless",
     "find_padding",
     "find_series",

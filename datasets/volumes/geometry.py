@@ -1,6 +1,7 @@
 """Whether what a header says of a scan's place in space can be believed."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from utils.errors import UserError
 _MOST_ELONGATED_MM, _MOST_ELONGATED_PX = 8, 32
 _SIDE_MM, _DISTANCE_MM = (0.02, 20.0), (0.02, 100.0)  # of a px, and from slice to slice
 _LONGEST_MM = 3000.0  # the range of a table is 2 m
+_SAME_PLACE_MM = 1.0  # headers round
 
 
 def has_place(affine: np.ndarray) -> bool:
@@ -70,3 +72,24 @@ def describe_placeless(volume: Volume) -> str | None:
         f"{volume.path}: its header has no orientation, so that orientation and spacing are "
         "unknown; slices may be mirrored or turned, and nothing is measured in mm or mL"
     )
+
+
+def describe_mismatch(one: Volume, other: Volume) -> str | None:
+    """Why a volume does not lie on the voxels of another, in words; None where it does."""
+    if one.shape != other.shape:
+        sizes = [" x ".join(map(str, volume.shape)) for volume in (one, other)]
+        return f"{sizes[0]} voxels (slices, rows, columns), but {other.path} has {sizes[1]}"
+    distance = np.linalg.norm(_corners(one) - _corners(other), axis=1).max()
+    if distance > _SAME_PLACE_MM:
+        return f"lies {distance:.1f} mm off {other.path} by its header"
+    return None
+
+
+def _corners(volume: Volume) -> np.ndarray:
+    """(8, 3) places in mm of the corners of the axial view, whatever the order of storage."""
+    shape = volume.view.stored_shape
+    grids = [
+        volume.view.of(np.broadcast_to(grid, shape)) for grid in np.indices(shape, sparse=True)
+    ]
+    voxels = [[grid[corner] for grid in grids] + [1] for corner in product((0, -1), repeat=3)]
+    return (np.array(voxels) @ volume.view.affine.T)[:, :3]

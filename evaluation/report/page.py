@@ -1,7 +1,5 @@
 """The page: content and views of the cases into one HTML file, written whole or not at all."""
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from markupsafe import Markup
 from evaluation.report.case_views import CaseViews
 from evaluation.report.content import Report, describe_outcome, format_value, sort_value
 from utils.files import whole_file
-from utils.html.template import load_template
+from utils.html.template import load_script, load_template
 
 _FOLDER = Path(__file__).resolve().parent / "templates"
 # Pieces that the template yields are small; a write per piece would take longer than they do.
@@ -33,8 +31,6 @@ def write_report(path: Path, report: Report, views: CaseViews) -> None:
     """
     if len(views) != len(report.rows):
         raise ValueError(f"{len(report.rows)} rows and {len(views)} views: one view per row")
-    script = (_FOLDER / "report.js").read_text(encoding="utf-8")
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
     template = load_template(_FOLDER / "report.html.jinja", address=quote, drawing=_drawing)
     stream = template.stream(
         report=report,
@@ -42,8 +38,7 @@ def write_report(path: Path, report: Report, views: CaseViews) -> None:
         text_keys=_text_keys(report),
         views=_paired(report, views),
         sort_table=_sort_table(report),
-        script=Markup(script),
-        script_hash=base64.b64encode(digest).decode("ascii"),
+        script=load_script(_FOLDER / "report.js"),
     )
     stream.enable_buffering(_PIECES_PER_WRITE)
     with whole_file(path) as temporary, temporary.open("wb") as file:

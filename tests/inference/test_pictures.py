@@ -3,10 +3,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
+from figures.palette import PREDICTION, outline_colour
 from inference.pictures import Tile, draw_overlay, pick_evenly, save_sheet
 
-ORANGE = (230, 159, 0)
+
+def rgb(colour: str) -> tuple[int, ...]:
+    return tuple(round(255 * part) for part in to_rgb(colour))
+
+
+ORANGE = rgb(PREDICTION)
 
 
 def test_the_outline_runs_around_the_lesion() -> None:
@@ -26,10 +33,20 @@ def test_every_class_has_a_colour_of_its_own_and_an_empty_slice_none() -> None:
     label = np.zeros((9, 9), np.uint8)
     assert not draw_overlay(gray, label).any()
     label[2, 2], label[6, 6] = 1, 2
-    picture = draw_overlay(gray, label)
-    assert tuple(picture[1, 2]) == ORANGE
-    assert picture[5, 6].any()
-    assert tuple(picture[5, 6]) != ORANGE
+    picture = draw_overlay(gray, label, num_classes=2)
+    assert tuple(picture[1, 2]) == rgb(outline_colour(1))
+    assert tuple(picture[5, 6]) == rgb(outline_colour(2))
+
+
+@pytest.mark.parametrize(("names", "has_legend"), [(("lesion",), False), (("a", "b"), True)])
+def test_a_sheet_names_its_classes_in_their_colours(
+    tmp_path: Path, names: tuple[str, ...], has_legend: bool
+) -> None:
+    blank = Tile("slice 7", np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.uint8))
+    save_sheet(tmp_path / "sheet.png", [blank], "title", names)
+    sheet = cv2.cvtColor(cv2.imread(str(tmp_path / "sheet.png")), cv2.COLOR_BGR2RGB)
+    for value in (1, 2):
+        assert (sheet == rgb(outline_colour(value))).all(-1).any() == has_legend
 
 
 def test_one_bright_px_does_not_darken_16_bits() -> None:

@@ -1,5 +1,7 @@
 """The page of a scan: safe, self-contained, and legible at any width."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -8,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from severity import write_severity
+from severity import (
+    measure_radiograph,
+    part_lungs,
+    write_radiograph_severity,
+    write_severity,
+)
 from severity.lungs.sides import RIGHT
 from severity.regions import SliceCounts
 from severity.report import format_ml, format_percent
 from severity.views import NUM_VIEWS, choose_slices
 from tests.evaluation.report.chromium import EXECUTABLE, Chromium
-from tests.severity.chest import as_volume, ellipsoid, make_chest
+from tests.severity.chest import SHAPE, as_volume, ellipsoid, make_chest
 
 HOSTILE = "<b>\"x\"</b></title><script>alert(1)</script> {{ 7 * 7 }} & '%s'"
 
@@ -25,7 +32,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mask = ellipsoid((0, 0, -75), (60, 40, 30)) | ellipsoid((50, 0, 75), (9, 9, 9))
     stem = tmp_path_factory.mktemp("page") / "scan"
     volume = as_volume(chest.hu)
-    write_severity(stem, volume, mask, None, unit_is_hu=True, title=HOSTILE)
+    prob = np.where(mask, np.uint8(200), np.uint8(0))
+    write_severity(stem, volume, mask, None, unit_is_hu=True, title=HOSTILE, prob=prob)
     return stem.with_name("scan_severity.html")
 
 
@@ -58,8 +66,16 @@ class Elements(HTMLParser):
 def test_a_title_cannot_break_out_of_the_page(path: Path) -> None:
     page = Elements(path.read_text(encoding="utf-8"))
     assert page.tags.count("h1") == 1
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 2 + SHAPE[0]  # facts of the scan, its slices, the program
     assert HOSTILE in page.text
+
+
+def test_nothing_runs_but_the_program_of_the_page(path: Path) -> None:
+    html = path.read_text(encoding="utf-8")
+    program = html[html.rindex("<script>") + len("<script>") : html.rindex("</script>")]
+    digest = base64.b64encode(hashlib.sha256(program.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert html.count("<script>") == 1
 
 
 def test_the_page_is_small_and_refers_to_nothing_outside(path: Path) -> None:
@@ -69,7 +85,9 @@ def test_the_page_is_small_and_refers_to_nothing_outside(path: Path) -> None:
     assert all(address.startswith("data:") for address in page.addresses)
     assert "default-src 'none'" in html
     assert "url(" not in html.replace("url(#", "")
-    assert len(html) < 400_000
+    slices = re.findall(r'<script type="application/json" id="slice-\d+">(.*)</script>', html)
+    assert len(slices) == SHAPE[0]
+    assert len(html) - sum(map(len, slices)) < 400_000
 
 
 def test_the_page_says_what_it_is_not_and_where_its_score_is_from(path: Path) -> None:
@@ -152,6 +170,27 @@ def test_the_page_fits_its_window(browser: Chromium, path: Path, width: int, sch
     assert browser.evaluate(f"Math.min(...{pictures}.map(r => Math.min(r.width, r.height)))") > 60
     complaints = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
     assert [event for event in browser.events if event["method"] in complaints] == []
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_page_of_an_x_ray_fits_its_window(
+    browser: Chromium, tmp_path: Path, width: int
+) -> None:
+    lung = np.zeros((300, 400), np.uint8)
+    lung[50:250, 40:160] = lung[50:250, 240:360] = 255
+    label = np.where(lung, np.where(np.arange(400) < 100, 1, 2), 0).astype(np.uint8)
+    names = {1: "ground-glass opacity", 2: "consolidation"}
+    severity = measure_radiograph("X-ray", label, part_lungs(lung), "Lungs as given.", names)
+    write_radiograph_severity(tmp_path / "a", lung, label, part_lungs(lung), severity)
+    browser.resize(width, 900)
+    browser.open(tmp_path / "a_severity.html")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    assert max(browser.evaluate(boxes)) <= 0  # every column is in sight
+    shown = "getComputedStyle(document.querySelector('.sheet .lesion')).display"
+    assert browser.evaluate(shown) != "none"
+    browser.evaluate("document.querySelector('#show-lesion').click()")
+    assert browser.evaluate(shown) == "none"
 
 
 def test_outlines_can_be_hidden_without_scripts(browser: Chromium, path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from figures.palette import LUNG_OUTLINE, outline_colour
 from severity import measure_radiograph, part_lungs, write_radiograph_severity
 from severity.lungs.sides import LEFT, RIGHT
 
@@ -102,3 +103,18 @@ def test_the_files_tell_the_same(tmp_path: Path) -> None:
     assert "=a&lt;b" in page
     assert page.count('<path class="') == 3
     assert "http" not in page.split("<body>")[1]
+
+
+def test_every_class_has_its_outline_in_its_own_colour(tmp_path: Path) -> None:
+    label = np.where(BOTH, np.where(np.arange(40) < 20, 1, 2), 0).astype(np.uint8)
+    severity = measure_radiograph("a", label, part_lungs(BOTH), "Lungs as given.", NAMES)
+    write_radiograph_severity(tmp_path / "a", BOTH, label, part_lungs(BOTH), severity)
+    page = (tmp_path / "a_severity.html").read_text()
+    for value, name in NAMES.items():
+        colour = outline_colour(value)
+        assert f'style="--lesion: {colour}"></span>{name}' in page
+        assert f'<path class="lesion" style="stroke: {colour}" d="M' in page
+    assert f"--lung: {LUNG_OUTLINE}" in page
+    assert json.loads((tmp_path / "a_severity.json").read_text())["classes"] == {
+        str(value): name for value, name in NAMES.items()
+    }
