@@ -3,6 +3,7 @@
 import argparse
 
 from datasets.sources import SOURCES
+from preparation.commands.by_slice import add_by_slice
 from preparation.commands.check import add_check
 from preparation.commands.convert import add_source
 from preparation.commands.describe import add_describe
@@ -32,6 +33,7 @@ def main() -> None:
         add_source(commands, source)
     add_generic(commands)
     add_paper(commands)
+    add_by_slice(commands)
     add_check(commands)
     add_describe(commands)
     add_lungs(commands, lungs_of_slices)

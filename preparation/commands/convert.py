@@ -18,6 +18,7 @@ from preparation.commands.output import (
 )
 from preparation.conversion.convert import convert
 from preparation.conversion.mask_orientation import OPTION, parse_mask_orientation
+from preparation.conversion.official_folds import OFFICIAL
 from preparation.conversion.options import ConversionOptions, parse_keep_empty
 from utils.cli import add_out_argument
 from utils.errors import UserError
@@ -40,7 +41,12 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=default.seed, help="of the split (default 0)")
     parser.add_argument(
-        "--folds", type=int, metavar="K", help="K folds for cross-validation, DIR/fold0 and on"
+        "--folds",
+        type=_read_folds,
+        metavar="K",
+        help="K folds for cross-validation, DIR/fold0 and on; official: those that the data set's "
+        "benchmark has published (covid-ct-seg: 4 scans to train, 16 to test), official-16-4: the "
+        "other way round",
     )
     parser.add_argument(
         "--new-split", action="store_true", help="split anew where the source has a split"
@@ -161,7 +167,18 @@ def make_data_folder(
         raise UserError(f"{len(summary.failures)} scans failed and were left out; they stand above")
 
 
-def _say_what_to_look_at(out: Path, folds: int | None) -> None:
+def _read_folds(text: str) -> int | str:
+    """A number, or which of the published folds."""
+    if text in OFFICIAL:
+        return text
+    if not text.removeprefix("-").isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"give a number of folds, or {' or '.join(OFFICIAL)}, not {text!r}"
+        )
+    return int(text)
+
+
+def _say_what_to_look_at(out: Path, folds: int | str | None) -> None:
     folder = out if folds is None else out / "fold0"
     if (folder / "montage.png").is_file():
         print(f"look at  {folder / 'montage.png'}, {folder / 'fingerprint.html'}")

@@ -31,9 +31,9 @@ from preparation.conversion.cases import (
 from preparation.conversion.grouping import assign_splits, describe_groups, join_patients
 from preparation.conversion.mask_check import MaskCheck, refuse_misplaced
 from preparation.conversion.mask_orientation import oriented_slices
+from preparation.conversion.official_folds import check_official, choose_folds
 from preparation.conversion.options import ConversionOptions
 from preparation.conversion.size import shrink_slice
-from preparation.conversion.splits import assign_folds
 from preparation.overview import describe_folder
 from preparation.overview.grey_levels import FEW_LEVELS, describe_few_levels, num_levels
 from utils.errors import UserError
@@ -69,8 +69,9 @@ def convert(
             nothing is left, the splits leak (unless options.allow_leak), or the disk is full.
     """
     options.check()
-    cases = find_cases(sources)
     definitions = [source for source, _ in sources]
+    check_official(options.folds, definitions)
+    cases = find_cases(sources)
     card = make_card(definitions, options.bits)
     with whole_folder(out) as partial, ThreadPoolExecutor() as pool:
         conversion = _Conversion(partial, pool, options, definitions)
@@ -90,7 +91,7 @@ def convert(
             summary = conversion.writer.finish(splits, card)
             described = partial if set(splits.values()) - {UNLABELLED} else None
         else:
-            folds = assign_folds(written, groups, options.folds, options.seed)
+            folds, notes = choose_folds(written, groups, options, notes)
             summary = conversion.writer.finish_folds(folds, card)
             described = partial / "fold0"  # all folds hold the same slices
         if described and options.describe:
@@ -122,8 +123,7 @@ class _Conversion:
 
     def write_case(self, case: NamedCase) -> list[str]:
         """Write the slices of a case; why it failed where the rest is to carry on."""
-        names: set[str] = set()
-        seen = []
+        names, seen = set[str](), []
         wanted = self._options.mask_orientation
         try:
             for stored in oriented_slices(case.case.read, self._options.bits, wanted):

@@ -20,7 +20,8 @@ class ConversionOptions(NamedTuple):
         lungs: Whether lung masks are written where a source has them.
         fractions: Shares of train, val and test; 0 leaves a split out.
         seed: Of every draw.
-        folds: Number of folds for cross-validation; None writes one split.
+        folds: Number of folds for cross-validation, or one of official_folds.OFFICIAL; None writes
+            one split.
         own_split: Whether a source's own split is kept where it has one.
         by_slice: Whether slices are dealt out instead of patients, as in the paper; needs
             allow_leak.
@@ -37,7 +38,7 @@ class ConversionOptions(NamedTuple):
     lungs: bool = True
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
     seed: int = 0
-    folds: int | None = None
+    folds: int | str | None = None
     own_split: bool = True
     by_slice: bool = False
     allow_leak: bool = False
@@ -79,7 +80,7 @@ class ConversionOptions(NamedTuple):
             raise UserError(f"--fractions: add up to {sum(self.fractions):g}; must add up to 1")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: must be at least 0")
-        if self.folds is not None and self.folds < MIN_FOLDS:
+        if isinstance(self.folds, int) and self.folds < MIN_FOLDS:
             raise UserError(
                 f"--folds {self.folds}: must be at least {MIN_FOLDS}, as a fold has a part each "
                 "for training, validation and test"
