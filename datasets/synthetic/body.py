@@ -108,4 +108,8 @@ def draw_body(
     _draw_bones(frame, canvas, anatomy, z, contours)
     canvas = np.where(inside > 127, canvas, outside)
     frame.stroke(canvas, skin, level_of(20), 1.3, closed=True)
+    for side in (-1, 1) if anatomy.arms else ():
+        at = (side * anatomy.arms, 25)
+        for size, hu in ((22, 20), (21, FAT), (16, SOFT), (6.5, CORTEX + 300), (4, RIB)):
+            frame.ellipse(canvas, at, (0.85 * size, size), level_of(hu))
     return canvas

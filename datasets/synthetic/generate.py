@@ -36,6 +36,7 @@ from datasets.card import DataCard, SourceFacts
 from datasets.data_folder import DataFolderWriter, DataSlice, FolderSummary
 from datasets.intensity import LUNG_WINDOW
 from datasets.manifest import SPLITS
+from datasets.synthetic.findings import Findings, make_findings
 from datasets.synthetic.lesions import Disease, make_disease, paint_lesions
 from datasets.synthetic.phantom import Textures, render_layers
 from datasets.synthetic.scanner import Scanner
@@ -68,6 +69,7 @@ class Patient(NamedTuple):
 
     frame: Frame
     anatomy: Anatomy
+    findings: Findings
     tree: VesselTree
     textures: Textures
     disease: Disease
@@ -78,12 +80,17 @@ def make_patient(rng: np.random.Generator, image_size: int, min_severity: float)
     """Draw a patient; anatomy and disease do not depend on the image's size."""
     offset = 38 * (rng.random() < 0.15)  # some patients lie low in the field of view
     center = (128 + rng.normal(0, 3), np.clip(rng.normal(99, 6), 87, 112) + offset)
-    frame = Frame.make(image_size, np.clip(rng.normal(1.03, 0.05), 0.9, 1.12), center)
+    zoom = np.clip(rng.normal(1.03, 0.05), 0.9, 1.12)
+    if rng.random() < 0.2:
+        zoom = rng.uniform(0.78, 1.35)  # a field of view for the bed, or for the lungs alone
+    frame = Frame.make(image_size, zoom, center)
     anatomy = make_anatomy(rng)
     scanner = Scanner.make(rng)
     tree = make_vessels(rng, anatomy)
     disease = make_disease(rng, anatomy, min_severity)
-    return Patient(frame, anatomy, tree, Textures.make(rng, image_size), disease, scanner)
+    findings = make_findings(rng, anatomy)
+    textures = Textures.make(rng, image_size)
+    return Patient(frame, anatomy, findings, tree, textures, disease, scanner)
 
 
 def generate_patient(
@@ -108,8 +115,8 @@ def generate_patient(
     top, bottom = rng.uniform(0.0, 0.12), rng.uniform(0.92, 1.0)
     slices = []
     for z in np.linspace(top, bottom, num_slices) * LUNG_HEIGHT:
-        parts = (person.frame, person.anatomy, person.tree, person.textures)
-        layers = render_layers(*parts, z, rng)
+        parts = (person.frame, person.anatomy, person.findings, person.tree, person.textures)
+        layers = render_layers(*parts, z, rng, person.scanner.thickness / 2)
         label, lung = paint_lesions(person.frame, person.disease, person.textures, layers, z)
         image = person.scanner.scan(person.frame, person.textures, layers, rng)
         slices.append(SyntheticSlice(image, label, lung.astype(np.uint8) * 255))

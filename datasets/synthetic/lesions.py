@@ -1,8 +1,10 @@
 """Synthetic COVID-19 lesions in HU: ground-glass, consolidation and pleural effusion.
 
-A lesion is an ellipsoid whose border is broken up by noise that drifts slowly with depth, so it
-spans several slices. Mostly bilateral, subpleural and in the dependent lung, and effusion in about
-one patient of twenty: Shi et al., Lancet Infect Dis 2020, doi:10.1016/S1473-3099(20)30086-4.
+A lesion spans several slices; noise that drifts slowly with depth breaks up its border. Some hug
+the pleura as a crescent, some lie free or fill a lobe up to its fissure; ground-glass may bear a
+net (crazy paving), a solid core, or a clear centre (reversed halo). Mostly bilateral, subpleural
+and in the dependent lung, and effusion in about one patient of twenty: Shi et al., Lancet Infect
+Dis 2020, doi:10.1016/S1473-3099(20)30086-4.
 """
 
 from dataclasses import dataclass
@@ -14,39 +16,67 @@ from datasets.synthetic.phantom import Layers, Textures
 from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
 
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
-GROUND_GLASS_HU = (-600.0, -330.0)  # vessels stay visible below about -300 HU
-CONSOLIDATION_HU = (-220.0, 10.0)  # solid is 0..60 HU; air left in it and blur lower the mean
+GROUND_GLASS_HU = (-475.0, 95.0)  # mean and deviation over patients; vessels stay visible
+GROUND_GLASS_RANGE = (-740.0, -240.0)
+CONSOLIDATION_HU = (-130.0, 40.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
 EFFUSION_RATE = 0.05
 MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
-OUTLINE_COVERAGE = 0.42  # how much of a pixel is lesion where annotators draw the outline
-MIN_LESION_PX = 24  # at 256 px; a smaller spot is not told from a vessel
-HEALTHY_RATE = 0.03  # patients without any lesion, so that some cases ask for an empty answer
+MIN_LESION_PX = 12  # at 256 px; a smaller spot is not told from a vessel
+HEALTHY_RATE = 0.1  # patients without any lesion, so that some cases ask for an empty answer
+NO_LOBE, UPPER, LOWER = 0, -1, 1  # which side of the oblique fissure a lobar lesion keeps to
 
 
 @dataclass(frozen=True)
 class Disease:
-    """Lesions of one patient."""
+    """Lesions of one patient.
 
-    blobs: np.ndarray  # (n, 8): x, y, z, radii along and across the pleura and in depth, angle, HU
+    Rows of `blobs`: x, y, z of the centre; radii along and across the pleura and in depth (units);
+    angle; HU; 1 if it hugs the pleura; width of its border as a share of its radius; HU that a
+    reversed halo's centre lacks; lobe.
+    """
+
+    blobs: np.ndarray  # (n, 12)
     solid: float  # 0..1: how much of a lesion is consolidated
     roughness: float  # 0..1: how strongly noise breaks up the border
     grain: float  # HU of the texture inside lesions
     effusion: np.ndarray  # (2,) fluid depth in units at the base of the left and right lung
+    paving: float = 0.0  # HU of the net of thickened septa in ground-glass
+    generosity: float = 0.42  # coverage at which this patient's annotator draws the outline
 
 
 def _place(
-    rng: np.random.Generator, anatomy: Anatomy, side: int, z: float
+    rng: np.random.Generator, anatomy: Anatomy, side: int, z: float, inward: float
 ) -> tuple[float, float, float]:
-    """A centre near the pleura and the angle of the pleura there; the back is favoured."""
+    """A centre `inward` of the way from the pleura, rather at the back, and the pleura's angle."""
     contour = anatomy.lung_contour(side, z)
     weight = np.where(contour[:, 1] > 0, 5.0, 1.0) * (np.abs(contour[:, 0]) > 22)
     index = rng.choice(len(contour), p=weight / weight.sum())
     point, center = contour[index], contour.mean(0)
-    inward = rng.beta(1.1, 3.0) * 0.8
     tangent = contour[(index + 3) % 96] - contour[index - 3]
     x, y = point + (center - point) * inward
     return x, y, np.arctan2(tangent[1], tangent[0])
+
+
+def _make_blob(
+    rng: np.random.Generator, anatomy: Anatomy, side: int, z: float, size: float, hu: float
+) -> tuple[float, ...]:
+    """One lesion's row."""
+    kind = rng.random()
+    border, hollow, lobe = rng.uniform(0.4, 1.6), 0.0, NO_LOBE
+    hugs = kind < 0.33
+    x, y, angle = _place(rng, anatomy, side, z, 0.0 if hugs else rng.beta(1.2, 2.6) * 0.9)
+    along, across, deep = size * np.exp(rng.normal((0.3, 0.0, 0.5), 0.25))
+    if hugs:
+        along, across = 1.3 * along, 0.9 * across
+    elif kind > 0.93 and size > 6:
+        along, across, deep = 1.8 * along, 1.8 * across, 1.5 * deep
+        lobe = UPPER if rng.random() < 0.3 else LOWER
+    elif kind > 0.88:
+        hollow = rng.uniform(80, 260)
+    else:
+        angle = angle + rng.normal(0, 0.5)
+    return x, y, z, along, across, deep, angle, hu, float(hugs), border, hollow, lobe
 
 
 def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float = 0.0) -> Disease:
@@ -57,38 +87,41 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         anatomy: Where there is lung.
         min_severity: Least severity, 0 to 1; with severity lesions grow in number and size.
     """
-    severity = min_severity + (1 - min_severity) * rng.beta(1.2, 2.8)
-    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(9 + 30 * severity)
-    focus = rng.uniform(0.4, 0.7)
-    base_hu = rng.uniform(*GROUND_GLASS_HU)
-    one_sided = rng.random() < 0.15
+    severity = min_severity + (1 - min_severity) * rng.beta(1.0, 2.8)
+    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(17 + 54 * severity)
+    focus = rng.uniform(0.4, 0.75)
+    base_hu = rng.normal(*GROUND_GLASS_HU)
+    one_sided = rng.random() < 0.12
     first_side = rng.integers(2)
     blobs = []
     for _ in range(count):
         side = first_side if one_sided else rng.integers(2)
-        z = np.clip(rng.normal(focus, 0.27 + 0.08 * severity), 0.02, 0.98) * LUNG_HEIGHT
-        size = np.exp(rng.normal(1.85 + 0.92 * severity, 0.5))
-        size *= 0.45 if rng.random() < 0.35 else 1.0  # crumbs around the main lesions
-        x, y, angle = _place(rng, anatomy, side, z)
-        along, across, deep = size * np.exp(rng.normal((0.4, -0.05, 0.55), 0.25))
-        blobs.append((x, y, z, along, across, deep, angle, base_hu + rng.normal(0, 75)))
+        z = np.clip(rng.normal(focus, 0.19 + 0.1 * severity), 0.02, 1.0) * LUNG_HEIGHT
+        size = np.exp(rng.normal(1.66 + 1.0 * severity, 0.5))
+        size *= 0.4 if rng.random() < 0.55 else 1.0  # crumbs around the main lesions
+        hu = np.clip(base_hu + rng.normal(0, 85), *GROUND_GLASS_RANGE)
+        blobs.append(_make_blob(rng, anatomy, side, z, size, hu))
     effusion = np.zeros(2)
     if rng.random() < EFFUSION_RATE:
         effusion[:] = rng.uniform(4, 20, 2) * (rng.random(2) < 0.7)
     return Disease(
-        blobs=np.array(blobs, np.float32).reshape(-1, 8),
-        solid=rng.beta(1.0, 3.3),
-        roughness=rng.uniform(0.3, 0.6),
-        grain=rng.uniform(65, 150),
+        blobs=np.array(blobs, np.float32).reshape(-1, 12),
+        solid=rng.beta(0.9, 2.8),
+        roughness=rng.uniform(0.25, 0.75),
+        grain=rng.uniform(45, 160),
         effusion=effusion,
+        paving=rng.uniform(60, 260) * (rng.random() < 0.35),
+        generosity=rng.uniform(0.22, 0.46),
     )
 
 
-def _blob_field(frame: Frame, disease: Disease, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Union of the ellipsoids: 1 at a centre, 0 on the border; and the HU of the winning one."""
+def _blob_field(
+    frame: Frame, disease: Disease, layers: Layers, z: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Union of the lesions: 1 at a centre, 0 on the border; HU and border width of the winners."""
     field = np.full((frame.size, frame.size), -1.0, np.float32)
-    value = np.full_like(field, -600.0)
-    for x, y, depth, along, across, deep, angle, hu in disease.blobs:
+    value, border = np.full_like(field, -600.0), np.full_like(field, 0.6)
+    for x, y, depth, along, across, deep, angle, hu, hugs, width, hollow, lobe in disease.blobs:
         rise = 1 - ((z - depth) / deep) ** 2
         if rise < -0.6:
             continue
@@ -97,19 +130,26 @@ def _blob_field(frame: Frame, disease: Disease, z: float) -> tuple[np.ndarray, n
         low, high = np.clip(low, 0, frame.size), np.clip(high + 1, 0, frame.size)
         box = np.s_[low[1] : high[1], low[0] : high[0]]
         dx, dy = frame.x[box] - x, frame.y[box] - y
-        cos, sin = np.cos(angle), np.sin(angle)
-        own = rise - ((dx * cos + dy * sin) / along) ** 2 - ((dy * cos - dx * sin) / across) ** 2
+        if hugs:  # a crescent: across the pleura its distance counts, along it that of the centre
+            own = rise - (dx * dx + dy * dy) / along**2 - (layers.distance[box] / across) ** 2
+        else:
+            cos, sin = np.cos(angle), np.sin(angle)
+            own = rise - ((dx * cos + dy * sin) / along) ** 2
+            own -= ((dy * cos - dx * sin) / across) ** 2
+        if lobe:
+            own = np.minimum(own, lobe * layers.oblique[box] / 5)
         won = own > field[box]
         field[box][won] = own[won]
-        value[box][won] = hu
-    return field, value
+        value[box][won] = hu - hollow * np.maximum(own[won], 0) if hollow else hu
+        border[box][won] = width
+    return field, value, border
 
 
 def _paint_parenchyma(
     frame: Frame, disease: Disease, textures: Textures, layers: Layers, z: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Blend ground-glass and consolidation into `layers.lung_hu`; return both coverages."""
-    field, value = _blob_field(frame, disease, z)
+    field, value, border = _blob_field(frame, disease, layers, z)
     if field.max() < -0.5:
         empty = np.zeros_like(field)
         return empty, empty
@@ -117,15 +157,18 @@ def _paint_parenchyma(
     coarse = textures.drifting("coarse", z, 9, size)
     medium = textures.drifting("medium", z, 5, size)
     fine = textures.fine[:size, :size]
-    rough = disease.roughness * (0.55 * coarse + 0.35 * medium + 0.15 * fine)
-    glass = np.clip((field + np.maximum(rough, -0.9)) / 0.75 + 0.1, 0, 1) * (field > -0.7)
-    core = field - 1.2 + 1.2 * disease.solid + 0.35 * medium + 0.25 * coarse + 0.2 * fine
+    rough = disease.roughness * (0.5 * coarse + 0.35 * medium + 0.1 * fine)
+    glass = np.clip((field + np.maximum(rough, -0.9)) / border + 0.3, 0, 1) * (field > -0.7)
+    core = field - 1.2 + 1.2 * disease.solid + 0.3 * medium + 0.35 * coarse + 0.15 * fine
     solid = np.clip(core / 0.45, 0, 1) * glass
-    tissue = value + disease.grain * (fine + 0.45 * medium)
-    dense = np.mean(CONSOLIDATION_HU) + 45 * medium + 0.4 * disease.grain * fine
+    tissue = value + disease.grain * (0.8 * fine + 0.6 * medium + 0.5 * coarse)
+    if disease.paving:
+        septa = np.maximum(1 - np.abs(textures.drifting("medium", z, 14, size)) / 0.35, 0)
+        tissue += disease.paving * (septa - 0.25)
+    dense = np.mean(CONSOLIDATION_HU) + 35 * medium + 0.4 * disease.grain * fine
     tissue += solid * (dense - tissue)
     hu = layers.lung_hu
-    target = np.maximum(tissue, hu + 40)  # a lesion adds density: vessels keep theirs
+    target = np.maximum(tissue, hu + 30)  # a lesion adds density: vessels keep theirs
     target += layers.airway * (-850 - target)  # air bronchogram
     hu += glass * (target - hu)
     return glass, solid
@@ -170,8 +213,8 @@ def paint_lesions(
     fluid = _paint_effusion(frame, disease, layers, z)
     lung = (layers.lung > 0.5) & ~fluid
     # Annotators draw one generous smooth outline around patchy disease.
-    sigma = 1.6 * frame.size / 256
-    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > OUTLINE_COVERAGE
+    sigma = 1.3 * frame.size / 256
+    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > disease.generosity
     outline = without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
     dense = cv2.GaussianBlur(solid, (0, 0), sigma) > 0.5
     label = np.where(outline, np.uint8(GROUND_GLASS), np.uint8(0))

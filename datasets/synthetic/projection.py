@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from datasets.synthetic.findings import Findings
 from datasets.synthetic.lesions import MIN_LESION_PX, Disease, paint_lesions, without_crumbs
 from datasets.synthetic.phantom import Textures, render_layers
 from datasets.synthetic.shapes import Anatomy, Frame
@@ -71,14 +72,15 @@ class Projection(NamedTuple):
 
 
 def project(
-    frame: Frame, anatomy: Anatomy, tree: VesselTree, textures: Textures, disease: Disease,
-    rng: np.random.Generator,
+    frame: Frame, anatomy: Anatomy, findings: Findings, tree: VesselTree, textures: Textures,
+    disease: Disease, rng: np.random.Generator,
 ) -> Projection:  # fmt: skip
     """Add a patient up along rays from front to back.
 
     Args:
         frame: Of the CT slices, whose columns are those of the X-ray.
         anatomy: Of the patient.
+        findings: Likewise.
         tree: Likewise.
         textures: Likewise.
         disease: Likewise.
@@ -88,7 +90,7 @@ def project(
     half = frame.size / 2 / frame.scale
     rows = []
     for z in np.arange(MIDDLE - half + STEP / 2, MIDDLE + half, STEP):
-        layers = render_layers(frame, upright, tree, textures, z, rng)
+        layers = render_layers(frame, upright, findings, tree, textures, z, rng)
         clear = layers.lung_hu.copy()
         label, lung = paint_lesions(frame, disease, textures, layers, z)
         inside = frame.canvas()

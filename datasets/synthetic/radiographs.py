@@ -49,8 +49,8 @@ def generate_radiograph(
     """
     rng = np.random.default_rng([seed, patient])
     person = make_patient(rng, image_size, min_severity)
-    parts = (person.frame, person.anatomy, person.tree, person.textures, person.disease)
-    projection = project(*parts, rng)
+    parts = (person.frame, person.anatomy, person.findings, person.tree, person.textures)
+    projection = project(*parts, person.disease, rng)
     label, lung = draw_masks(projection, person.frame.scale)
     image = Detector.make(rng).expose(projection, person.frame.scale, rng)
     return SyntheticSlice(image, label, lung.astype(np.uint8) * 255)

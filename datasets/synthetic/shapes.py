@@ -59,6 +59,9 @@ def _spline_matrix(num_points: int, num_out: int) -> np.ndarray:
 
 _LUNG_SPLINE = _spline_matrix(12, 96)
 _SKIN_SPLINE = _spline_matrix(16, 96)
+_TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], 1)
+_WAVES = np.stack([wave(k * _TURN) for k in (2, 3) for wave in (np.cos, np.sin)], 1)
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,13 @@ class Anatomy:
     wall: float  # thickness of ribs and muscle, units
     bone_phase: float
     couch: np.ndarray  # top at the midline, sag, depth (units), 0/1 flat, shift x
-    density: np.ndarray  # HU: lung, its rise to the back, soft tissue offset, fissure, atelectasis
+    density: np.ndarray  # HU: lung, its rise to the back, soft tissue offset
     gas: np.ndarray  # bubbles of stomach and colon: x, y, z, radius
+    wobble: np.ndarray  # (parts, 4): cosines and sines that make an organ no ellipse
+    lean: float  # 0..1: how little fat lies in the mediastinum
+    belly: float  # 0..1: how much of it lies below the left dome
+    contrast: float  # HU that contrast medium adds to blood
+    arms: float  # 0: raised; otherwise their distance from the midline at the sides, units
 
     def lung_contour(self, side: int, z: float) -> np.ndarray:
         """Pleura (96, 2) of the image-left (0) or image-right (1) lung at depth z, units."""
@@ -138,6 +146,14 @@ class Anatomy:
     def skin_contour(self, z: float) -> np.ndarray:
         """Skin (96, 2) at depth z, units."""
         return _SKIN_SPLINE @ _at_level(self.skin, z)
+
+    def wobbly(self, part: int, center: tuple, radii: tuple, angle: float) -> np.ndarray:
+        """Outline (48, 2) of an organ: an ellipse, bent as organ number `part` is; degrees."""
+        waves = self.wobble[part % len(self.wobble)]
+        points = _CIRCLE * (1 + _WAVES @ waves)[:, None] * radii
+        turn = np.deg2rad(angle)
+        cos, sin = np.cos(turn), np.sin(turn)
+        return points @ np.array([[cos, sin], [-sin, cos]]) + center
 
 
 def _at_level(control: np.ndarray, z: float) -> np.ndarray:
@@ -187,6 +203,11 @@ def make_anatomy(rng: np.random.Generator) -> Anatomy:
                 rng.normal(0, 3),
             ]
         ),
-        density=rng.normal((-838, 40, 0, -700, 0), (16, 22, 12, 30, 90)).astype(np.float32),
+        density=rng.normal((-846, 34, 0), (18, 20, 12)).astype(np.float32),
         gas=gas[: rng.integers(1, 8)],
+        wobble=rng.normal(0, 0.05, (14, 4)),
+        lean=rng.uniform(0.2, 1.2),
+        belly=rng.uniform(0, 1),
+        contrast=rng.uniform(40, 260) if rng.random() < 0.25 else 0.0,
+        arms=rng.uniform(118, 150) if rng.random() < 0.08 else 0.0,
     )
