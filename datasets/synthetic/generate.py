@@ -113,14 +113,17 @@ def generate_patient(
     rng = np.random.default_rng([seed, patient])
     person = make_patient(rng, image_size, min_severity)
     top, bottom = rng.uniform(0.0, 0.12), rng.uniform(0.92, 1.0)
-    slices = []
-    for z in np.linspace(top, bottom, num_slices) * LUNG_HEIGHT:
-        parts = (person.frame, person.anatomy, person.findings, person.tree, person.textures)
-        layers = render_layers(*parts, z, rng, person.scanner.thickness / 2)
-        label, lung = paint_lesions(person.frame, person.disease, person.textures, layers, z)
-        image = person.scanner.scan(person.frame, person.textures, layers, rng)
-        slices.append(SyntheticSlice(image, label, lung.astype(np.uint8) * 255))
-    return slices
+    depths = np.linspace(top, bottom, num_slices) * LUNG_HEIGHT
+    return [draw_slice(person, z, rng) for z in depths]
+
+
+def draw_slice(person: Patient, z: float, rng: np.random.Generator) -> SyntheticSlice:
+    """Scan a patient at depth z, units below the apex; `rng` draws what differs between slices."""
+    parts = (person.frame, person.anatomy, person.findings, person.tree, person.textures)
+    layers = render_layers(*parts, z, rng, person.scanner.thickness / 2)
+    label, lung = paint_lesions(person.frame, person.disease, person.textures, layers, z)
+    image = person.scanner.scan(person.frame, person.textures, layers, rng)
+    return SyntheticSlice(image, label, lung.astype(np.uint8) * 255)
 
 
 def _data_slices(name: str, slices: list[SyntheticSlice]) -> Iterator[DataSlice]:

@@ -16,13 +16,14 @@ from datasets.synthetic.phantom import Layers, Textures
 from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
 
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
-GROUND_GLASS_HU = (-475.0, 95.0)  # mean and deviation over patients; vessels stay visible
-GROUND_GLASS_RANGE = (-740.0, -240.0)
-CONSOLIDATION_HU = (-130.0, 40.0)  # solid is 0..60 HU; air left in it and blur lower the mean
+GROUND_GLASS_HU = (-490.0, 120.0)  # mean and deviation over patients; vessels stay visible
+GROUND_GLASS_RANGE = (-760.0, -220.0)
+CONSOLIDATION_HU = (-140.0, 50.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
 EFFUSION_RATE = 0.05
 MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
 MIN_LESION_PX = 12  # at 256 px; a smaller spot is not told from a vessel
+DEPENDENT_RATE = 0.25  # patients whose disease fills the back of the lungs; more if severe
 HEALTHY_RATE = 0.1  # patients without any lesion, so that some cases ask for an empty answer
 NO_LOBE, UPPER, LOWER = 0, -1, 1  # which side of the oblique fissure a lobar lesion keeps to
 
@@ -41,6 +42,8 @@ class Disease:
     roughness: float  # 0..1: how strongly noise breaks up the border
     grain: float  # HU of the texture inside lesions
     effusion: np.ndarray  # (2,) fluid depth in units at the base of the left and right lung
+    dense_hu: float = -45.0  # of consolidation
+    gravity: float = 0.0  # how much more of the back is consolidated
     paving: float = 0.0  # HU of the net of thickened septa in ground-glass
     generosity: float = 0.42  # coverage at which this patient's annotator draws the outline
 
@@ -79,6 +82,23 @@ def _make_blob(
     return x, y, z, along, across, deep, angle, hu, float(hugs), border, hollow, lobe
 
 
+def _fill_back(
+    rng: np.random.Generator, anatomy: Anatomy, sides: tuple, severity: float, hu: float
+) -> list[tuple[float, ...]]:
+    """Wide crescents along the posterior wall, which flow together."""
+    blobs = []
+    for side in np.repeat(sides, rng.integers(1, 4)):
+        z = rng.uniform(0.45, 0.9) * LUNG_HEIGHT
+        contour = anatomy.lung_contour(side, z)
+        lowest = contour[:, 1].argmax() + rng.integers(-14, 15)
+        x, y = contour[lowest % 96]
+        along, across, deep = rng.uniform((20, 6, 20), (34 + 20 * severity, 14 + 22 * severity, 65))
+        own_hu = np.clip(hu + rng.normal(0, 60), *GROUND_GLASS_RANGE)
+        border = rng.uniform(0.3, 1.2)
+        blobs.append((x, y, z, along, across, deep, 0.0, own_hu, 1.0, border, 0.0, NO_LOBE))
+    return blobs
+
+
 def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float = 0.0) -> Disease:
     """Draw severity, places, sizes and densities of one patient's lesions.
 
@@ -101,15 +121,20 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         size *= 0.4 if rng.random() < 0.55 else 1.0  # crumbs around the main lesions
         hu = np.clip(base_hu + rng.normal(0, 85), *GROUND_GLASS_RANGE)
         blobs.append(_make_blob(rng, anatomy, side, z, size, hu))
+    if count and rng.random() < DEPENDENT_RATE + 0.5 * severity**2:
+        sides = (first_side,) if one_sided else (0, 1)
+        blobs += _fill_back(rng, anatomy, sides, severity, base_hu)
     effusion = np.zeros(2)
     if rng.random() < EFFUSION_RATE:
         effusion[:] = rng.uniform(4, 20, 2) * (rng.random(2) < 0.7)
     return Disease(
         blobs=np.array(blobs, np.float32).reshape(-1, 12),
-        solid=rng.beta(0.9, 2.8),
+        solid=min(1.0, rng.beta(0.9, 2.8) + 0.4 * severity * rng.random()),
         roughness=rng.uniform(0.25, 0.75),
         grain=rng.uniform(45, 160),
         effusion=effusion,
+        dense_hu=rng.uniform(*CONSOLIDATION_HU),
+        gravity=rng.uniform(0, 0.6),
         paving=rng.uniform(60, 260) * (rng.random() < 0.35),
         generosity=rng.uniform(0.22, 0.46),
     )
@@ -160,12 +185,13 @@ def _paint_parenchyma(
     rough = disease.roughness * (0.5 * coarse + 0.35 * medium + 0.1 * fine)
     glass = np.clip((field + np.maximum(rough, -0.9)) / border + 0.3, 0, 1) * (field > -0.7)
     core = field - 1.2 + 1.2 * disease.solid + 0.3 * medium + 0.35 * coarse + 0.15 * fine
+    core += disease.gravity * np.clip((frame.y - 5) / 45, 0, 1)
     solid = np.clip(core / 0.45, 0, 1) * glass
     tissue = value + disease.grain * (0.8 * fine + 0.6 * medium + 0.5 * coarse)
     if disease.paving:
         septa = np.maximum(1 - np.abs(textures.drifting("medium", z, 14, size)) / 0.35, 0)
         tissue += disease.paving * (septa - 0.25)
-    dense = np.mean(CONSOLIDATION_HU) + 35 * medium + 0.4 * disease.grain * fine
+    dense = disease.dense_hu + 35 * medium + 0.4 * disease.grain * fine
     tissue += solid * (dense - tissue)
     hu = layers.lung_hu
     target = np.maximum(tissue, hu + 30)  # a lesion adds density: vessels keep theirs

@@ -117,7 +117,9 @@ def _mediastinum(anatomy: Anatomy, z: float) -> list[tuple]:
     return parts
 
 
-def _draw_airways(frame: Frame, body: np.ndarray, lung: np.ndarray, z: float) -> None:
+def _draw_airways(
+    frame: Frame, anatomy: Anatomy, body: np.ndarray, lung: np.ndarray, z: float
+) -> None:
     """Trachea, carina and the main bronchi on their way to the hila."""
     t = z / LUNG_HEIGHT
     if t < 0.36:
@@ -129,10 +131,14 @@ def _draw_airways(frame: Frame, body: np.ndarray, lung: np.ndarray, z: float) ->
         parts = [(-out, 6.0, 5.0), (out, 7.0, 4.5)]
     else:
         parts = []
+    width, shift_x, shift_y, _ = anatomy.wobble[-1]
     for x, y, radius in parts:
-        frame.ellipse(body, (x, y), (radius + 1.5, radius + 1.5), level_of(SOFT))
-        frame.ellipse(lung, (x, y), (radius + 1.5, radius + 1.5), 0)
-        frame.ellipse(body, (x, y), (radius, radius * 0.9), level_of(AIR))
+        center, radius = (x + 40 * shift_x, y + 60 * shift_y), radius * (1 + 2 * width)
+        wall = anatomy.wobbly(-2, center, (radius + 1.5, radius + 1.5), 0)
+        frame.fill(body, wall, level_of(SOFT))
+        frame.fill(lung, wall, 0)
+        lumen = anatomy.wobbly(-2, center, (radius, radius * 0.9), 0)
+        frame.fill(body, lumen, level_of(AIR))
     frame.ellipse(body, (4, 22), (4, 3), level_of(SOFT - 20))  # gullet
 
 
@@ -205,7 +211,7 @@ def render_layers(
             frame.fill(body, outline, level_of(hu))
     front = max(contour[:, 1].min() for contour in contours)
     frame.ellipse(body, (0, front + 8), (7, 4), level_of(FAT))
-    _draw_airways(frame, body, lung, z)
+    _draw_airways(frame, anatomy, body, lung, z)
     soft = body.astype(np.float32) * 8 - 1024
     strands = textures.drifting("medium", z, 4, frame.size)
     patches = textures.drifting("coarse", z, 9, frame.size)

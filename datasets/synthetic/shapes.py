@@ -175,8 +175,10 @@ def make_anatomy(rng: np.random.Generator) -> Anatomy:
     """Draw one patient."""
     stretch = np.array([rng.normal(1.06, 0.04), rng.normal(1, 0.07)])
     depth = rng.normal(1.0, 0.05)
-    left = _jitter(rng, LUNG_POINTS * stretch, 1.8)
-    right = _jitter(rng, LUNG_POINTS * stretch * (rng.normal(0.98, 0.02), 1), 1.8) * (-1, 1)
+    lungs = LUNG_POINTS.copy()
+    lungs[1:, [0, 11], 0] += rng.uniform(-4, 5)  # in some patients the lungs all but meet in front
+    left = _jitter(rng, lungs * stretch, 1.8)
+    right = _jitter(rng, lungs * stretch * (rng.normal(0.98, 0.02), 1), 1.8) * (-1, 1)
     mirrored = SKIN_POINTS[:, 1:-1][:, ::-1] * (-1, 1)
     fatness = np.clip(rng.normal(1, 0.035), 0.96, 1.1) * stretch * (0.97, 1.01)
     skin = _jitter(rng, np.concatenate([SKIN_POINTS, mirrored], 1) * fatness, 1.2)

@@ -17,7 +17,7 @@ RADIUS_EXPONENT = 0.28  # Murray's law has 1 / 3
 END_RADIUS = 0.46  # units; 0.6 mm
 MAX_RADIUS = 6.0  # units; nothing in the tree is thicker
 SAMPLE_STEP = 1.0  # units between the balls which make up a branch
-LEAST_BRONCHUS = 100  # ends that an artery supplies if the bronchus beside it is seen on CT
+LEAST_BRONCHUS = 50  # ends that an artery supplies if the bronchus beside it is seen on CT
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def test_lesions_lie_in_the_lung_or_are_effusion() -> None:
 def test_set_holds_slices_with_and_without_lesions_and_every_class() -> None:
     labels = [
         item.label
-        for patient in range(1, 41)
-        for item in generate_patient(seed=0, patient=patient, num_slices=5, image_size=128)
+        for patient in range(1, 51)
+        for item in generate_patient(seed=0, patient=patient, num_slices=4, image_size=128)
     ]
     share_empty = np.mean([not label.any() for label in labels])
     assert 0.05 < share_empty < 0.5
