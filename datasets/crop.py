@@ -14,6 +14,9 @@ from torch import Tensor
 Pixels = TypeVar("Pixels", np.ndarray, Tensor)
 BODY, LUNGS = "body", "lungs"
 _LEAST_BODY = 0.05  # of the slice's px; what is smaller is no body
+# Of the largest part: the chest walls of a slice that is cut close are larger, lines of a couch
+# smaller. On 777 slices of Coronacases and 50 of COVID-SemiSeg no lesion px lies outside.
+_LEAST_PART = 0.07
 _MARGINS = {BODY: 0.02, LUNGS: 0.05}  # of the side, at either end: partial volume, consolidation
 
 
@@ -36,7 +39,7 @@ def find_box(
 ) -> Box:
     """Where the body is, or the lungs are, with a margin.
 
-    The body is the largest connected part above the threshold of Otsu, which leaves out a couch.
+    The body are the large connected parts above the threshold of Otsu, which leaves out a couch.
 
     Args:
         crop: BODY or LUNGS.
@@ -56,12 +59,17 @@ def find_box(
     areas = bodies[:, cv2.CC_STAT_AREA]
     if not len(areas) or areas.max() < _LEAST_BODY * levels.size:
         return Box(0, 0, *levels.shape)
-    return _grown(bodies[areas.argmax()], levels.shape, _MARGINS[BODY])
+    large = bodies[areas >= _LEAST_PART * areas.max()]
+    left, top = large[:, cv2.CC_STAT_LEFT], large[:, cv2.CC_STAT_TOP]
+    right = (left + large[:, cv2.CC_STAT_WIDTH]).max()
+    bottom = (top + large[:, cv2.CC_STAT_HEIGHT]).max()
+    rectangle = (left.min(), top.min(), right - left.min(), bottom - top.min())
+    return _grown(rectangle, levels.shape, _MARGINS[BODY])
 
 
 def _grown(rectangle: Sequence[int], shape: tuple[int, int], margin: float) -> Box:
     """The box of left, top, width, height and a margin, within a slice (H, W)."""
-    left, top, width, height = (int(value) for value in rectangle[:4])
+    left, top, width, height = (int(value) for value in rectangle)
     ends = []
     for start, side, limit in ((top, height, shape[0]), (left, width, shape[1])):
         more = round(margin * side)

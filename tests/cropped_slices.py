@@ -19,7 +19,7 @@ def draw_chest(generator: np.random.Generator) -> dict[str, np.ndarray]:
     row, column = generator.integers(44, 54), generator.integers(26, 34)
     cv2.circle(mask, (int(column), int(row)), 5, 1, cv2.FILLED)
     image = 160.0 * body - 120 * lung + 60 * (mask & lung)
-    image[80:83] = 170  # the couch
+    image[80] = 170  # the couch
     image += generator.normal(0, 4, SHAPE) + 10
     return {"image": image.clip(0, 255).astype(np.uint8), "mask": mask & lung, "lung": lung}
 

@@ -37,6 +37,13 @@ def test_the_body_is_found_without_couch_and_air() -> None:
     assert find_box(BODY, chest()["image"]) == grown(BODY_ROWS, BODY_COLUMNS, 0.02)
 
 
+def test_a_slice_that_is_cut_close_keeps_its_chest_walls() -> None:
+    levels = np.full(SHAPE, 20, np.uint8)
+    levels[:, 30:50] = 200  # mediastinum, from edge to edge
+    levels[20:70, :4] = levels[20:70, -4:] = 200  # a tenth of it each
+    assert find_box(BODY, levels) == Box(0, 0, *SHAPE)
+
+
 def test_the_lungs_are_those_that_are_marked() -> None:
     box = find_box(LUNGS, chest()["image"], chest()["lung"] * 255)
     assert box == grown(LUNG_ROWS, LUNG_COLUMNS, 0.05)
