@@ -40,7 +40,7 @@ def main() -> None:
     )
     x_rays = model.data_properties.is_x_ray
     found = find_inputs(arguments.input, out, any_modality=arguments.modality == ANY, x_rays=x_rays)
-    warnings = [levels.check_window(), *idle_options(arguments, found.cases, x_rays)]
+    warnings = [levels.check_window(), *idle_options(arguments, found.cases, model)]
     if found.ignored:
         warnings.append(describe_ignored(found.ignored))
     if found.earlier:
@@ -51,7 +51,9 @@ def main() -> None:
     for warning in filter(None, warnings):
         print(f"warning: {warning}")
     height, width = model.predictor.image_size
-    print(f"{model.description}; {height} x {width} px, threshold {model.threshold:g}")
+    crop = model.config.data.crop
+    part = f" of the {crop}" if crop else ""
+    print(f"{model.description}; {height} x {width} px{part}, threshold {model.threshold:g}")
     failures = Failures(arguments.keep_going)
     predict_cases(found.cases, model, levels, arguments, failures)
     failures.finish(len(found.cases))
@@ -135,16 +137,17 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def idle_options(
-    arguments: argparse.Namespace, cases: Sequence[InputCase], x_rays: bool
+    arguments: argparse.Namespace, cases: Sequence[InputCase], model: Model
 ) -> list[str]:
     """A warning per option that has no effect on these cases."""
+    x_rays, sees_lungs = model.data_properties.is_x_ray, model.config.data.crop == LUNGS
     volumes = [case for case in cases if case.is_volume]
     of_volumes = {"--window": arguments.window, "--intensity": arguments.intensity != AUTO}
     of_reports = {"--lung": arguments.lung, "--no-severity": arguments.no_severity}
     if not x_rays:
         of_volumes |= of_reports
     idle = [option for option, is_given in of_volumes.items() if is_given and not volumes]
-    if arguments.lung and arguments.no_severity and (volumes or x_rays):
+    if arguments.lung and arguments.no_severity and (volumes or x_rays) and not sees_lungs:
         idle.append("--lung")
     if all(case.series is None for case in cases):
         of_series = {"--patient-id": arguments.patient_id}

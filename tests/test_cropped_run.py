@@ -36,6 +36,7 @@ def test_test_and_predict_see_the_same_crop_and_write_at_full_size(
     images = root / "test" / "image"
     predicted = run_script("predict.py", "--checkpoint", best, "--input", images, "--out", out)
     assert predicted.code == 0, predicted.err
+    assert "64 x 64 px of the body" in predicted.out
     inside = np.zeros(SHAPE, bool)
     inside[BODY_ROWS[0] - 2 : BODY_ROWS[1] + 2, BODY_COLUMNS[0] - 2 : BODY_COLUMNS[1] + 2] = True
     for path in images.iterdir():
