@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from torch.utils.data import DataLoader
 
 from datasets.batches import OrderedBatches, SeededBatches, SliceKey, create_loader
-from datasets.mixing import JoinedSlices
 from datasets.pairing import LUNG_FOLDERS, check_patients
 from datasets.slices import OnDevice, SliceDataset
 from datasets.transforms import Augmentation, SliceTransform
 from training.distributed import World
+from training.mixed_slices import JoinedSlices
 from training.mixing import describe_mixture, held_out, mixed_order, open_extra
 from training.runtime import Runtime
 from training.split import Split, open_split

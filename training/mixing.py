@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.card import MODALITY_NAMES, DataProperties, read_card
-from datasets.mixing import MixedOrder
 from datasets.pairing import find_slices
 from training.classes import find_classes
 from training.distributed import World
+from training.mixed_slices import MixedOrder
 from training.split import Split, open_split
 from utils.config import DataConfig
 from utils.errors import UserError

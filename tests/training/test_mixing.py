@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from datasets.card import CARD_FILE
-from datasets.mixing import MixedOrder
 from tests.conftest import write_slices
 from training.data import build_training_data
+from training.mixed_slices import MixedOrder
 from training.runtime import create_runtime
 from utils.config import Config
 from utils.config_loader import load_config
