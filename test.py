@@ -141,10 +141,13 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     )
     if has_lung:
         origin["lung_masks"] = {"training": run.trained.data.lung, "scoring": config.data.lung}
-    classes = create_class_scores(source, protocol, config.evaluation)
     has_report = not arguments.no_report
     files = EvaluationFiles(
-        out, saves_maps=arguments.save_maps, classes=classes, has_report=has_report
+        out,
+        saves_maps=arguments.save_maps,
+        classes=create_class_scores(source, protocol, config.evaluation),
+        volumes=create_volume_scores(source, protocol, config.evaluation),
+        has_report=has_report,
     )
     rows = score(source, protocol, config, files, origin)
     if not has_report:

@@ -18,10 +18,11 @@ _NEEDED = {"file", "patient"}
 
 
 class ManifestEntry(NamedTuple):
-    """One slice: its patient; height and width of a px in mm, None where nobody says."""
+    """One slice: its patient; sides of a px and distance of slices in mm, None where unknown."""
 
     patient: str
     spacing: tuple[float, float] | None
+    distance: float | None = None
 
 
 def stem_of(path: Path) -> str:
@@ -75,8 +76,8 @@ def read_manifest(root: Path) -> dict[tuple[str, str], ManifestEntry]:
         place = f"{root / 'manifest.csv'}:{row.line}"
         if not row.name or not row.cells.get("patient"):
             raise UserError(f"{place}: no file or no patient; fill it in")
-        spacing = _spacing(row.cells.get("spacing_mm") or "", place)
-        entries.update(dict.fromkeys(row.keys, ManifestEntry(row.cells["patient"], spacing)))
+        sides = _sides(row.cells.get("spacing_mm") or "", place)
+        entries.update(dict.fromkeys(row.keys, ManifestEntry(row.cells["patient"], *sides)))
     return entries
 
 
@@ -192,14 +193,15 @@ def _plain(stem: str) -> str:
     return unicodedata.normalize("NFC", stem).casefold()
 
 
-def _spacing(text: str, place: str) -> tuple[float, float] | None:
-    """Height and width of a px in mm."""
+def _sides(text: str, place: str) -> tuple[tuple[float, float] | None, float | None]:
+    """Height and width of a px, and the distance of slices, in mm."""
     if not text.strip():
-        return None
+        return None, None
     try:
         sides = [float(side) for side in text.split("x")]
     except ValueError:
         sides = []
     if not 1 <= len(sides) <= 3 or not all(0 < side < 1000 for side in sides):
         raise UserError(f"{place}: spacing_mm {text!r}; write 0.7 or 0.7x0.8 (height x width, mm)")
-    return sides[0], sides[1 if len(sides) > 1 else 0]
+    height, width, distance = {1: (*sides * 2, None), 2: (*sides, None)}.get(len(sides), sides)
+    return (height, width), distance

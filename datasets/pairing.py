@@ -25,7 +25,7 @@ class SliceFiles(NamedTuple):
     """The files of one slice; edge and lung are None where the folder has none, guide unless asked.
 
     The mask is a class map where classes are told apart. Spacing is height and width of a px in mm,
-    None where no manifest says.
+    None where no manifest says; so is distance, of the slices of its scan.
     """
 
     name: str
@@ -36,6 +36,7 @@ class SliceFiles(NamedTuple):
     lung: Path | None
     spacing: tuple[float, float] | None = None
     guide: Path | None = None
+    distance: float | None = None
 
 
 def find_slices(
@@ -79,7 +80,9 @@ def find_slices(
         )
     return [
         SliceFiles(
-            stem, entry.patient, image, masks[stem], edges.get(stem), lungs.get(stem), entry.spacing
+            *(stem, entry.patient, image, masks[stem], edges.get(stem), lungs.get(stem)),
+            spacing=entry.spacing,
+            distance=entry.distance,
         )
         for stem, image in sorted(images.items())
         for entry in [

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from datasets.batches import SliceKey, create_loader
+from datasets.pairing import SliceFiles
+from datasets.scans import find_scans
 from training.data import build_dataset
 from training.prediction import (
     boxes_of,
@@ -102,8 +104,6 @@ class NetworkCases:
         UserError: The network does not see whole slices, and would be scored at its size.
     """
 
-    has_scans = False
-
     def __init__(
         self,
         network: nn.Module,
@@ -124,6 +124,8 @@ class NetworkCases:
         encoding = split.inspection.encoding
         self.classes = dict(zip(encoding.classes, encoding.lesion_values, strict=False))
         self.has_spacing = all(files.spacing is not None for files in split.slices)
+        self._places = find_places(split.slices)
+        self.has_scans = bool(self._places)
 
     def __len__(self) -> int:
         return len(self.split.slices)
@@ -176,6 +178,18 @@ class NetworkCases:
         prob = lesion_prob(probs[None])[0, 0].cpu().numpy()
         check_prediction(prob, files.name)
         case = Case(files.name, files.patient, image, prob, label > 0, files.spacing)
+        case = case._replace(scan=self._places.get(files.name))
         if not self.classes:
             return case
         return case._replace(class_prob=probs.cpu().numpy(), label=label)
+
+
+def find_places(slices: Sequence[SliceFiles]) -> dict[str, ScanPlace]:
+    """The scan of every slice by name; {} unless all are of whole ones and come in their order."""
+    scans, _ = find_scans(slices)
+    in_order = [files for scan in scans for files in scan.slices]
+    if in_order != list(slices):
+        return {}
+    return {
+        files.name: ScanPlace(scan.name, scan.distance) for scan in scans for files in scan.slices
+    }

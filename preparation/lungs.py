@@ -47,12 +47,11 @@ class DerivedLungs(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a slice lies in its scan; distance of the scan's slices in mm, None where unknown."""
+    """Where a slice lies in its scan."""
 
     split: str
     files: SliceFiles
     index: int
-    distance: float | None
 
 
 def derive_lungs(
@@ -131,9 +130,7 @@ def _scans(root: Path, splits: list[str]) -> dict[str, list[_Place]]:
             scan, index = place_of_stem(files.name) or (files.name, 0)
             if (cells.get("slice") or "").isdecimal():
                 scan, index = cells.get("case") or scan, int(cells["slice"])
-            sides = (cells.get("spacing_mm") or "").split("x")
-            distance = float(sides[2]) if len(sides) > 2 else None
-            scans[scan].append(_Place(split, files, index, distance))
+            scans[scan].append(_Place(split, files, index))
     return {name: sorted(scans[name], key=lambda place: place.index) for name in sorted(scans)}
 
 
@@ -151,7 +148,7 @@ def _find(
     side = _FIELD_OF_VIEW_MM / stored[0].image.shape[1]
     steps = np.diff([place.index for place in places])
     step = max(float(np.median(steps)), 1.0) if len(steps) else 1.0
-    distance = step * (places[0].distance or _DISTANCE_MM)
+    distance = step * (places[0].files.distance or _DISTANCE_MM)
     levels = np.stack([item.image for item in stored])
     lesion = np.stack([item.mask > 0 for item in stored])
     return find(levels, lesion, rule, (distance, *(places[0].files.spacing or (side, side))))

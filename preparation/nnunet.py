@@ -17,7 +17,7 @@ from datasets.image_io import write_png
 from datasets.inspection import MaskEncoding, inspect_slices
 from datasets.intensity import IntensityRule
 from datasets.pairing import SliceFiles
-from datasets.slice_names import place_of_stem
+from datasets.scans import find_scans
 from datasets.stored import StoredSlice, read_slice
 from datasets.volumes import Volume, write_nifti
 from preparation.overview.entries import SliceEntry, list_entries
@@ -135,26 +135,12 @@ def _classes(card: DataCard | None, entries: Sequence[SliceEntry]) -> dict[str, 
 
 def _volumes(entries: Sequence[SliceEntry]) -> tuple[list[_Case], str]:
     """The scans, and '', or nothing and why they are no volumes."""
-    scans: dict[str, list[tuple[int, SliceEntry]]] = {}
-    for entry in entries:
-        place = place_of_stem(entry.files.name)
-        if place is None:
-            return [], f"{entry.files.name} has no number of a slice in its name"
-        scans.setdefault(entry.case, []).append((place[1], entry))
     cases = []
-    for name, numbered in scans.items():
-        numbered.sort(key=lambda item: item[0])
-        slices = [entry for _, entry in numbered]
-        steps = np.diff([number for number, _ in numbered])
-        spacings = {(entry.files.spacing, entry.distance) for entry in slices}
-        if len({entry.split for entry in slices}) > 1:
-            return [], f"{name} stands in two splits"
-        if len(slices) < 2 or steps.min() < 1 or steps.min() != steps.max():
-            return [], f"slices of {name} are missing, or not one after the other"
-        if len(spacings) > 1 or None in next(iter(spacings)):
-            return [], f"the manifest does not give {name} one spacing with a distance of slices"
-        distance = slices[0].distance * int(steps[0])
-        cases.append(_Case(name, slices[0].split, [entry.files for entry in slices], distance))
+    for split in dict.fromkeys(entry.split for entry in entries):
+        scans, reason = find_scans([own.files for own in entries if own.split == split])
+        if reason:
+            return [], reason
+        cases += [_Case(scan.name, split, scan.slices, scan.distance) for scan in scans]
     return cases, ""
 
 

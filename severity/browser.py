@@ -25,6 +25,7 @@ _LEAST_PROB = 5  # of 255: less is not to be seen
 _NUM_SAMPLES = 8
 _EXTREMES = (0.5, 99.5)  # percentiles: a bright pixel must not darken the slice
 _STEP = 8  # between codes of labels: a browser that blurs what is read back changes the last bits
+_RLE = cv2.IMWRITE_PNG_STRATEGY_RLE
 _MOST_CLASSES = 256 // _STEP // 2 - 1
 # The mediastinal window of 400 HU about 40 HU.
 SOFT_WINDOW = IntensityRule("HU", -160.0, 240.0)
@@ -155,7 +156,7 @@ class SliceBrowser:
         own["image"] = _picture(levels, side, quality)
         if label.any() or (lung is not None and lung.any()):
             codes = _shrink(cv2.LUT(label.astype(np.uint8), self._codes), lung, (width, height))
-            own["labels"] = _address(".png", codes, cv2.IMWRITE_PNG_STRATEGY, 1)
+            own["labels"] = _address(".png", codes, cv2.IMWRITE_PNG_STRATEGY, _RLE)
         if prob is not None and prob.max() >= _LEAST_PROB:
             own["prob"] = _picture(prob, min(_PROB_SIDE_PX, side), _PROB_QUALITY)
         return json.dumps(own)

@@ -111,3 +111,27 @@ def test_volumes_need_masks_on_the_same_voxels(
     finished = run_script("test.py", "--volumes", folders[0], "--masks", folders[1], "--out", out)
     refused(finished, str(folders[0] / "case_1.nii.gz"), "5 x 24 x 30", "6 x 24 x 30")
     assert not out.exists()
+
+
+def test_a_network_is_scored_on_whole_scans_where_its_slices_form_some(
+    run_script: Callable, small_settings: list[str], data_root: Path, tmp_path: Path
+) -> None:
+    stems = sorted(path.stem for path in data_root.glob("*/image/*.png"))
+    rows = [f"{stem}.png,{stem.partition('_')[0]},0.8x0.7x5" for stem in stems]
+    (data_root / "manifest.csv").write_text("\n".join(["file,patient,spacing_mm", *rows]))
+    assert run_script("train.py", *small_settings).code == 0
+    best = tmp_path / "runs" / "train_config" / "seed2" / "best.pt"
+    finished = run_script("test.py", "--checkpoint", best, "--no-report")
+    assert finished.code == 0, finished.err
+    assert "Volumes, mL of lesion" in finished.out
+    volumes = rows_of(best.parent / "per_volume.csv")
+    cases = rows_of(best.parent / "per_case.csv")
+    assert [row["name"] for row in volumes] == ["test00", "test01"]
+    for volume in volumes:
+        own = [row for row in cases if row["patient"] == volume["name"]]
+        lesion, pred, hit = (
+            sum(int(row[key]) for row in own) for key in ("lesion_px", "pred_px", "hit_px")
+        )
+        assert float(volume["dice"]) == pytest.approx(2 * hit / (lesion + pred))
+        assert float(volume["lesion_ml"]) == pytest.approx(lesion * 0.8 * 0.7 * 5 / 1000)
+        assert float(volume["pred_lesion_ml"]) == pytest.approx(pred * 0.8 * 0.7 * 5 / 1000)

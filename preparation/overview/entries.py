@@ -21,7 +21,6 @@ class SliceEntry(NamedTuple):
         split: train, val or test.
         case: The scan.
         source: Name of the data set it is from.
-        distance: Of the slices of its scan in mm; None where nobody says.
     """
 
     files: SliceFiles
@@ -29,7 +28,6 @@ class SliceEntry(NamedTuple):
     split: str
     case: str
     source: str
-    distance: float | None
 
 
 def list_entries(root: Path, card: DataCard | None) -> list[SliceEntry]:
@@ -57,13 +55,6 @@ def list_entries(root: Path, card: DataCard | None) -> list[SliceEntry]:
                     split,
                     row.get("case") or patient_of_stem(files.name),
                     row.get("source") or only_source,
-                    _distance(row.get("spacing_mm") or ""),
                 )
             )
     return entries
-
-
-def _distance(spacing: str) -> float | None:
-    """The third of "0.7x0.7x5"."""
-    sides = spacing.split("x")
-    return float(sides[2]) if len(sides) > 2 else None

@@ -93,7 +93,7 @@ def percentiles(values: Iterable[float]) -> dict[str, float] | None:
 def _summarise_spacing(rows: Sequence[SliceRow]) -> dict[str, dict[str, float]] | None:
     """Least, median and greatest of each side of a voxel, of the slices that have it."""
     known = [
-        (*row.entry.files.spacing, row.entry.distance)
+        (*row.entry.files.spacing, row.entry.files.distance)
         for row in rows
         if row.entry.files.spacing is not None
     ]

@@ -18,7 +18,7 @@ from tests.preparation.overview.conftest import SHAPE, images, labels
 def make_row(split: str, patient: str, index: int, lesion_px: int) -> SliceRow:
     name = f"{patient}_z{index:03d}"
     files = SliceFiles(name, patient, Path(name), Path(name), None, None)
-    entry = SliceEntry(files, None, split, patient, "drawn", None)
+    entry = SliceEntry(files, None, split, patient, "drawn")
     return SliceRow(entry, (8, 8), lesion_px, None, {}, ())
 
 
