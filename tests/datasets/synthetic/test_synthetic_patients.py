@@ -68,6 +68,20 @@ def test_the_lung_keeps_what_is_diseased() -> None:
     assert ill.image[ill.label > 0].mean() > well.image[ill.label > 0].mean() + 50
 
 
+def test_effusion_is_a_class_of_its_own_and_no_lung() -> None:
+    person = _person(1)
+    dry = _draw(person._replace(disease=_disease()), 120)
+    wet = _draw(
+        person._replace(disease=dataclasses.replace(_disease(), effusion=np.array([18, 0]))), 120
+    )
+    fluid = wet.label == 3
+    assert np.count_nonzero(fluid) > 30
+    assert set(np.unique(wet.label)) == {0, 3}
+    assert not wet.lung[fluid].any()
+    assert dry.lung[fluid].any()
+    assert (np.nonzero(fluid)[1] < person.frame.center[0]).all()
+
+
 def test_a_lobar_lesion_stops_at_its_fissure() -> None:
     person = _person(1)
     contour = person.anatomy.lung_contour(0, 85)
@@ -89,7 +103,7 @@ def test_a_crescent_hugs_the_pleura() -> None:
     item = _draw(person._replace(disease=_disease(crescent)), 85)
     depth = cv2.distanceTransform((item.lung > 0).astype(np.uint8), cv2.DIST_L2, 3)
     assert np.count_nonzero(item.label) > 60
-    assert depth[item.label > 0].max() < 0.4 * depth.max()
+    assert depth[item.label > 0].max() < 0.5 * depth.max()
 
 
 def test_a_reversed_halo_is_clearer_in_the_middle() -> None:
