@@ -21,6 +21,7 @@ _PATIENTS = {"train": 2, "val": 1, "test": 1}
 def test_the_tiny_sweeps_of_all_tables_run_and_fill_their_tables(tmp_path: Path) -> None:
     write_synthetic_set(
         tmp_path / "synthetic",
+        seed=0,
         num_patients=_PATIENTS,
         num_slices=4,
         image_size=64,
