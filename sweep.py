@@ -27,6 +27,7 @@ def main() -> None:
             results=arguments.results,
             roots=dict(arguments.data),
             overrides=arguments.overrides,
+            second_masks=dict(arguments.second_masks),
         )
         if arguments.dry_run:
             show_plan(session, arguments.jobs)
@@ -57,6 +58,14 @@ def parse() -> argparse.Namespace:
         default=[],
         metavar="NAME=DIR",
         help="where a data set of the sweep lies (default: data/NAME); repeat for more",
+    )
+    parser.add_argument(
+        "--second-masks",
+        type=_named_folder,
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="a second annotator's masks of a data set's test slices: a row of its tables",
     )
     add_out_argument(parser, metavar="DIR", default=OUT, help=f"of the runs (default: {OUT})")
     parser.add_argument(
@@ -115,6 +124,7 @@ def run_session(session: Session, arguments: argparse.Namespace) -> None:
         with board.open():
             for task, outcome in engine.run(tasks, board.started):
                 board.ended(task, outcome)
+        session.compare_annotators()
     finally:
         for file in session.write_results():
             print(f"results  {file}")

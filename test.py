@@ -2,18 +2,18 @@
 
 import argparse
 import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluation.cases import CaseSource, NetworkCases
-from evaluation.class_scores import ClassScores
+from evaluation.class_scores import score_classes
 from evaluation.comparison import compare_runs, format_comparison, save_comparison
 from evaluation.files import EvaluationFiles
 from evaluation.map_folders import FolderCases, find_map_pairs
 from evaluation.overlays import save_overlays
 from evaluation.paper_figures import pick_by_area, save_paper_figures
 from evaluation.scoring import build_meter, evaluate_cases
+from evaluation.second_masks import score_second_masks
 from evaluation.tables import format_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.builders import trains_lung
@@ -70,6 +70,12 @@ def parse() -> argparse.Namespace:
         default=NATIVE.name,
         help="; ".join(f"{p.name}: {p.title}" for p in PROTOCOLS.values()),
     )
+    parser.add_argument(
+        "--second-masks",
+        type=Path,
+        metavar="DIR",
+        help="with --checkpoint: a second annotator's masks of its slices, scored, too",
+    )
     add_out_argument(parser, metavar="DIR", help="default: beside the checkpoint")
     parser.add_argument(
         "--flip", action="store_true", help="average over slices and their mirror images"
@@ -90,6 +96,8 @@ def parse() -> argparse.Namespace:
         parser.error("--flip goes with --checkpoint: only a network can be asked twice")
     if bool(arguments.maps) != bool(arguments.masks):
         parser.error("--maps and --masks go together: maps are scored against masks")
+    if arguments.second_masks and not arguments.checkpoint:
+        parser.error("--second-masks goes with --checkpoint, whose data set has the first masks")
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
     if fixed and PROTOCOLS[arguments.protocol].sets_policy:
         parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
@@ -134,12 +142,14 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     )
     if has_lung:
         origin["lung_masks"] = {"training": run.trained.data.lung, "scoring": config.data.lung}
-    classes = score_classes(source, protocol, config)
+    classes = score_classes(source, protocol, config.evaluation)
     has_report = not arguments.no_report
     files = EvaluationFiles(
         out, saves_maps=arguments.save_maps, classes=classes, has_report=has_report
     )
     rows = score(source, protocol, config, files, origin)
+    if arguments.second_masks:
+        print(f"\n{score_second_masks(arguments.second_masks, split, config, out)}")
     if not has_report:
         return
     with files.errors_named():
@@ -190,16 +200,6 @@ def default_out(
         out /= root.name
     out = out if split.name == "test" else out / split.name
     return out if protocol is NATIVE else out / protocol.name
-
-
-def score_classes(source: NetworkCases, protocol: Protocol, config: Config) -> ClassScores | None:
-    """What scores the classes of a network; None where it tells none apart."""
-    if not source.classes:
-        return None
-    if protocol is not NATIVE:
-        print(f"protocol {protocol.name} scores any lesion; its classes are scored as in native")
-    create = partial(build_meter, NATIVE, config.evaluation, has_spacing=source.has_spacing)
-    return ClassScores(source.classes, create)
 
 
 def score(

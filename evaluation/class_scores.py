@@ -1,15 +1,18 @@
 """Several classes of an evaluation: a meter each, areas, and the confusion matrix in px."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from evaluation.cases import Case
-from evaluation.scoring import score_intervals
+from evaluation.cases import Case, CaseSource
+from evaluation.scoring import build_meter, score_intervals
 from metrics.case import ScoredCase
 from metrics.class_meter import ClassMeter, count_classes
 from metrics.meter import CurveMeter
+from metrics.protocols import NATIVE, Protocol
+from utils.config import EvaluationConfig
 from utils.errors import UserError
 
 _MM2_PER_CM2 = 100
@@ -85,3 +88,15 @@ class ClassScores:
                 row[f"{other}_share"] = n / total if total else ""
             rows.append(row)
         return rows
+
+
+def score_classes(
+    source: CaseSource, protocol: Protocol, settings: EvaluationConfig
+) -> ClassScores | None:
+    """What scores the classes of a network; None where it tells none apart."""
+    if not source.classes:
+        return None
+    if protocol is not NATIVE:
+        print(f"protocol {protocol.name} scores any lesion; its classes are scored as in native")
+    create = partial(build_meter, NATIVE, settings, has_spacing=source.has_spacing)
+    return ClassScores(source.classes, create)
