@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evaluation.second_masks import score_second_masks
+from sweeps.curves import draw_sweep
+from sweeps.matrix import fill_matrix, format_matrix, write_matrix
 from sweeps.plan import Run, check_plans, plan_sweep
 from sweeps.record import Record, check_record, fingerprint_data
 from sweeps.results import Finished, collect, results_file
@@ -14,10 +16,11 @@ from utils.errors import UserError
 
 
 class Planned(NamedTuple):
-    """A sweep with its runs, and where its results go."""
+    """A sweep with its runs, the folder of these, and the CSV of its results."""
 
     sweep: Sweep
     runs: list[Run]
+    folder: Path
     file: Path
 
 
@@ -57,7 +60,7 @@ class Session:
             except UserError as error:
                 raise UserError(f"{file}: {error}") from error
             target = results_file(file.stem, size, results)
-            self.planned.append(Planned(sweep, runs, target))
+            self.planned.append(Planned(sweep, runs, out / file.stem / size, target))
         self.runs = check_plans([one.runs for one in self.planned])
         _check_known(roots, self.runs, "--data")
         _check_known(second_masks, self.runs, "--second-masks")
@@ -70,6 +73,29 @@ class Session:
         """The record of a run that is trained and scored, by the settings and data of the plan."""
         record = check_record(run.folder, run.config, self.data[run.config.data.root])
         return record if record is not None and record.is_finished else None
+
+    def finished_of(self, one: Planned) -> list[Run]:
+        """The finished runs of a sweep."""
+        return [run for run in one.runs if self.read_finished(run)]
+
+    def draw(self) -> list[Path]:
+        """The figures of every sweep, in figures/ beside its data sets' folders."""
+        return [
+            file
+            for one in self.planned
+            for file in draw_sweep(one.sweep, self.finished_of(one), one.folder / "figures")
+        ]
+
+    def fill_matrices(self, threads: int) -> list[Path]:
+        """Every sweep's networks on the test part of every other data set: CSV and heat map."""
+        written = []
+        for one in self.planned:
+            file = one.file.with_name(f"{one.file.stem}_matrix.csv")
+            rows = fill_matrix(self.finished_of(one), threads)
+            write_matrix(rows, file)
+            print(format_matrix(rows))
+            written.append(file)
+        return written
 
     def compare_annotators(self) -> None:
         """Score second masks of data sets, in the folder of the first finished run on each."""

@@ -15,21 +15,23 @@ from sweeps.summary import read_results
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
+DATA = ("synthetic", "synthetic_other", "synthetic_by_slice")
 _PATIENTS = {"train": 2, "val": 1, "test": 1}
 
 
 def test_the_tiny_sweeps_of_all_tables_run_and_fill_their_tables(tmp_path: Path) -> None:
-    write_synthetic_set(
-        tmp_path / "synthetic",
-        seed=0,
-        num_patients=_PATIENTS,
-        num_slices=4,
-        image_size=64,
-        min_severity=0.6,
-    )
+    for seed, name in enumerate(("synthetic", "synthetic_other")):
+        write_synthetic_set(
+            tmp_path / name,
+            seed=seed,
+            num_patients=_PATIENTS,
+            num_slices=4,
+            image_size=64,
+            min_severity=0.6,
+        )
     deal_out(tmp_path / "synthetic", tmp_path / "synthetic_by_slice", 0)
     files = [SWEEPS / f"{name}.yaml" for name in list_sweeps()]
-    places = [f"{name}={tmp_path / name}" for name in ("synthetic", "synthetic_by_slice")]
+    places = [f"{name}={tmp_path / name}" for name in DATA]
     arguments = ["--size", "tiny", "--jobs", "2", "--out", tmp_path / "runs"]
     arguments += ["--results", tmp_path, *(part for place in places for part in ("--data", place))]
     command = [sys.executable, REPOSITORY / "sweep.py", *files, *arguments]
