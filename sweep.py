@@ -1,12 +1,14 @@
 """Run the tables of the papers, and make them; see --help."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.results import RESULTS
 from evaluation.tables import format_grid
 from sweeps.board import Board
-from sweeps.launch import LocalEngine, Options, default_threads, make_tasks
+from sweeps.clusters import ENGINES, create_engine
+from sweeps.launch import Options, default_threads, make_tasks
 from sweeps.pages import rebuild_pages
 from sweeps.plan import OUT
 from sweeps.session import Session
@@ -27,14 +29,25 @@ def main() -> None:
             results=arguments.results,
             roots=dict(arguments.data),
             overrides=arguments.overrides,
+            second_masks=dict(arguments.second_masks),
         )
         if arguments.dry_run:
             show_plan(session, arguments.jobs)
             return
         run_session(session, arguments)
+        if arguments.matrix:
+            threads = arguments.threads or default_threads(1)
+            show("matrix", session.fill_matrices(threads))
+        if arguments.figures:
+            show("figures", session.draw())
     if arguments.tables:
-        for page in rebuild_pages(arguments.results):
-            print(f"tables   {page}")
+        show("tables", rebuild_pages(arguments.results))
+
+
+def show(kind: str, files: Sequence[Path]) -> None:
+    """A line for every file that was written."""
+    for file in files:
+        print(f"{kind:<8} {file}")
 
 
 def parse() -> argparse.Namespace:
@@ -58,6 +71,14 @@ def parse() -> argparse.Namespace:
         metavar="NAME=DIR",
         help="where a data set of the sweep lies (default: data/NAME); repeat for more",
     )
+    parser.add_argument(
+        "--second-masks",
+        type=_named_folder,
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="a second annotator's masks of a data set's test slices: a row of its tables",
+    )
     add_out_argument(parser, metavar="DIR", default=OUT, help=f"of the runs (default: {OUT})")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, metavar="DIR", help="of the CSV files and tables"
@@ -70,13 +91,30 @@ def parse() -> argparse.Namespace:
         "--threads", type=positive_int, metavar="N", help="of each job (default: an equal share)"
     )
     parser.add_argument(
+        "--engine", choices=ENGINES, default="local", help="what starts the runs (default: local)"
+    )
+    parser.add_argument(
+        "--slurm",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of SLURM, such as partition=gpu or time=240; repeat for more",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="show the plan and an estimate of its time"
     )
     parser.add_argument("--tables", action="store_true", help="make every table from the CSV files")
+    parser.add_argument(
+        "--figures", action="store_true", help="draw figures 6 to 8 and the curves, PNG and PDF"
+    )
+    parser.add_argument(
+        "--matrix", action="store_true", help="test every network on every data set of its sweep"
+    )
     add_set_argument(parser)
     arguments = parser.parse_args()
-    if not arguments.sweeps and not arguments.tables:
-        parser.error("name a sweep, such as resources/sweeps/table5.yaml, or --tables")
+    if not arguments.sweeps and (not arguments.tables or arguments.figures or arguments.matrix):
+        parser.error("name a sweep, such as resources/sweeps/table5.yaml; --tables needs none")
     return arguments
 
 
@@ -110,25 +148,33 @@ def run_session(session: Session, arguments: argparse.Namespace) -> None:
     threads = arguments.threads or default_threads(arguments.jobs)
     tasks = make_tasks(session.left, session.data, threads)
     board = Board(num_runs, num_runs - num_left, tasks, arguments.jobs)
-    engine = LocalEngine(Options(arguments.jobs, arguments.gpus, threads))
+    options = Options(arguments.jobs, arguments.gpus, threads)
+    folder = arguments.out / "submitit"
+    engine = create_engine(arguments.engine, options, folder, dict(arguments.slurm))
     try:
         with board.open():
             for task, outcome in engine.run(tasks, board.started):
                 board.ended(task, outcome)
+        session.compare_annotators()
     finally:
-        for file in session.write_results():
-            print(f"results  {file}")
+        show("results", session.write_results())
     print("\n".join([board.summary(), *board.describe_failures()]))
     if board.failures:
         names = ", ".join(task.name for task in board.failures)
         raise MachineError(f"{count(len(board.failures), 'run')} failed: {names}")
 
 
+def _setting(text: str) -> tuple[str, str]:
+    """NAME=VALUE."""
+    name, _, value = text.partition("=")
+    if not (name and value):
+        raise argparse.ArgumentTypeError(f"write it as NAME=..., not {text!r}")
+    return name, value
+
+
 def _named_folder(text: str) -> tuple[str, Path]:
     """NAME=DIR."""
-    name, separator, folder = text.partition("=")
-    if not (name and separator and folder):
-        raise argparse.ArgumentTypeError(f"write it as NAME=DIR, not {text!r}")
+    name, folder = _setting(text)
     return name, Path(folder)
 
 

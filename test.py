@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.cases import CaseSource, NetworkCases
+<<<<<<< HEAD
 from evaluation.class_scores import create_class_scores
+=======
+from evaluation.class_scores import score_classes
+>>>>>>> h_sweep
 from evaluation.comparison import compare_runs, format_comparison, save_comparison
 from evaluation.files import EvaluationFiles
 from evaluation.map_folders import FolderCases
@@ -14,6 +18,7 @@ from evaluation.overlays import save_overlays
 from evaluation.paper_figures import pick_by_area, save_paper_figures
 from evaluation.predictions import open_predictions
 from evaluation.scoring import build_meter, evaluate_cases
+from evaluation.second_masks import score_second_masks
 from evaluation.tables import format_scores
 from evaluation.volume_scores import create_volume_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
@@ -76,6 +81,12 @@ def parse() -> argparse.Namespace:
         default=NATIVE.name,
         help="; ".join(f"{p.name}: {p.title}" for p in PROTOCOLS.values()),
     )
+    parser.add_argument(
+        "--second-masks",
+        type=Path,
+        metavar="DIR",
+        help="with --checkpoint: a second annotator's masks of its slices, scored, too",
+    )
     add_out_argument(parser, metavar="DIR", help="default: beside the checkpoint")
     parser.add_argument(
         "--flip", action="store_true", help="average over slices and their mirror images"
@@ -94,9 +105,14 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.flip and not arguments.checkpoint:
         parser.error("--flip goes with --checkpoint: only a network can be asked twice")
+<<<<<<< HEAD
     if bool(arguments.maps or arguments.volumes) != bool(arguments.masks):
         option = "--volumes" if arguments.volumes else "--maps"
         parser.error(f"{option} and --masks go together: what is predicted is scored against masks")
+=======
+    if arguments.second_masks and not arguments.checkpoint:
+        parser.error("--second-masks goes with --checkpoint, whose data set has the first masks")
+>>>>>>> h_sweep
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
     if fixed and PROTOCOLS[arguments.protocol].sets_policy:
         parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
@@ -141,6 +157,10 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     )
     if has_lung:
         origin["lung_masks"] = {"training": run.trained.data.lung, "scoring": config.data.lung}
+<<<<<<< HEAD
+=======
+    classes = score_classes(source, protocol, config.evaluation)
+>>>>>>> h_sweep
     has_report = not arguments.no_report
     files = EvaluationFiles(
         out,
@@ -150,6 +170,8 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
         has_report=has_report,
     )
     rows = score(source, protocol, config, files, origin)
+    if arguments.second_masks:
+        print(f"\n{score_second_masks(arguments.second_masks, split, config, out)}")
     if not has_report:
         return
     with files.errors_named():

@@ -40,6 +40,10 @@ from utils.contracts import Batch, SegOutput
 from utils.files import whole_file
 
 DPI = 300
+_NO_ORIGIN = {
+    "png": {"Software": None},
+    "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate")),
+}
 _NEEDED = {7: "side outputs", 8: "attention fusion, whose maps it shows"}
 
 
@@ -60,7 +64,11 @@ def pick_by_area(areas: Sequence[float], count: int) -> list[int]:
 
 
 def save_paper_figures(
-    folder: Path, runs: Iterable[TrainedRun], split: Split, picked: Sequence[int]
+    folder: Path,
+    runs: Iterable[TrainedRun],
+    split: Split,
+    picked: Sequence[int],
+    formats: Sequence[str] = ("png",),
 ) -> list[Path]:
     """Figure 6 of all runs together, figures 7 and 8 of each, with its name where it is not alone.
 
@@ -71,6 +79,7 @@ def save_paper_figures(
         runs: Taken one after another; their networks are not kept.
         split: Where the cases are, for all runs.
         picked: Indices of the cases, a row each.
+        formats: Of the files, png or pdf.
 
     Returns:
         The files written, all of them or, where anything fails before, none.
@@ -94,15 +103,15 @@ def save_paper_figures(
         figures[8, run.name] = draw_figure_8(cases, predictions)
         is_ensemble = isinstance(run.network, Ensemble)
         models[run.name] = "ensemble" if is_ensemble else run.config.model.name
-    named: dict[str, Figure | None] = {"figure_6.png": draw_figure_6(cases, preds)}
+    named: dict[str, Figure | None] = {"figure_6": draw_figure_6(cases, preds)}
     names = split.inspection.encoding.classes
-    named["class_maps.png"] = draw_class_maps(cases, labels, names) if labels else None
+    named["class_maps"] = draw_class_maps(cases, labels, names) if labels else None
     for (number, name), figure in figures.items():
-        file = f"figure_{number}_{name}.png" if len(preds) > 1 else f"figure_{number}.png"
+        file = f"figure_{number}_{name}" if len(preds) > 1 else f"figure_{number}"
         named[file] = figure
         if figure is None:
-            print(f"{file} left out: this {models[name]} has no {_NEEDED[number]}")
-    return save_figures(folder, named)
+            print(f"{file}.{formats[0]} left out: this {models[name]} has no {_NEEDED[number]}")
+    return save_figures(folder, {f"{n}.{form}": f for form in formats for n, f in named.items()})
 
 
 def save_figures(folder: Path, figures: Mapping[str, Figure | None]) -> list[Path]:
@@ -110,7 +119,7 @@ def save_figures(folder: Path, figures: Mapping[str, Figure | None]) -> list[Pat
 
     Args:
         folder: Existing folder.
-        figures: By file name; None for one that is no longer to be there.
+        figures: By file name, .png or .pdf; None for one that is no longer to be there.
 
     Returns:
         The files written.
@@ -122,8 +131,9 @@ def save_figures(folder: Path, figures: Mapping[str, Figure | None]) -> list[Pat
         for name, figure in figures.items():
             if figure is not None:
                 draft = drafts.enter_context(whole_file(folder / name))
-                # Without matplotlib's version, so that equal figures are equal files.
-                figure.savefig(draft, format="png", dpi=DPI, metadata={"Software": None})
+                # Without version and date, so that equal figures are equal files.
+                form = Path(name).suffix[1:]
+                figure.savefig(draft, format=form, dpi=DPI, metadata=_NO_ORIGIN[form])
     for name, figure in figures.items():
         if figure is None:
             (folder / name).unlink(missing_ok=True)

@@ -15,10 +15,11 @@ from typing import NamedTuple
 from sweeps.plan import Run
 from utils.config_loader import save_config
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parent.parent
 _THREAD_KEYS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _TAIL_LINES = 12
 LOG = "sweep.log"
+_WORKER = ("-m", "sweeps.worker")
 
 
 class Task(NamedTuple):
@@ -26,13 +27,13 @@ class Task(NamedTuple):
 
     Attributes:
         name: Of the run.
-        arguments: Of sweeps.worker.
+        command: Arguments of Python.
         log: Where its output goes, after what is there.
         threads: Of a run's process.
     """
 
     name: str
-    arguments: tuple[str, ...]
+    command: tuple[str, ...]
     log: str
     threads: int
 
@@ -80,7 +81,7 @@ def make_tasks(runs: Sequence[Run], data: Mapping[str, str], threads: int) -> li
     return [
         Task(
             run.name,
-            (str(run.config_file), str(run.seed), data[run.config.data.root]),
+            (*_WORKER, str(run.config_file), str(run.seed), data[run.config.data.root]),
             str(run.folder.path / LOG),
             threads,
         )
@@ -170,8 +171,8 @@ def run_task(
         environment["CUDA_VISIBLE_DEVICES"] = str(gpu)
     log = Path(task.log)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "sweeps.worker", *task.arguments]
-    paths = [str(_REPOSITORY), environment.get("PYTHONPATH", "")]
+    command = [sys.executable, *task.command]
+    paths = [str(REPOSITORY), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     with log.open("ab") as file:
         process = subprocess.Popen(

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 from evaluation.results import RESULTS
+from sweeps.matrix import format_matrix
 from sweeps.results import results_file
 from sweeps.specification import SIZES, SWEEPS, list_sweeps, read_sweep
 from sweeps.summary import read_results
 from sweeps.tables import SweepTable, build_table, to_html, to_latex, to_markdown
-from utils.files import whole_file
+from utils.files import read_rows, whole_file
 from utils.html.template import load_template
 from utils.readme import list_tables, replace_table
 
 PAGE, LATEX, HTML = "README.md", "tables.tex", "tables.html"
-_KIND = "sweep"
+_KIND, _MATRIX = "sweep", "matrix"
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "tables.html.jinja"
 _LATEX_HEAD = "% Made by 'python sweep.py --tables'; needs the package booktabs."
 
@@ -53,6 +54,10 @@ def rebuild_pages(results: Path = RESULTS, sweeps: Path = SWEEPS) -> list[Path]:
     for table in tables:
         if table.name in shown:
             replace_table(page, table.name, to_markdown(table), _KIND)
+    for name in list_tables(page, _MATRIX) if page.is_file() else []:
+        file = results / f"{name}_matrix.csv"
+        text = format_matrix(read_rows(file)) if file.is_file() else "Not run yet."
+        replace_table(page, name, text, _MATRIX)
     _write(latex, "\n\n".join([_LATEX_HEAD, *map(to_latex, tables)]) + "\n")
     elements = [(table.name, table.caption, to_html(table)) for table in tables]
     _write(html, load_template(_TEMPLATE).render(tables=elements) + "\n")

@@ -11,10 +11,11 @@ from datasets.stored import map_ahead
 from training.run_folder import RunFolder
 from training.run_info import collect_environment
 from utils.config import Config
-from utils.config_loader import changed_keys, flatten, load_config
+from utils.config_loader import changed_keys, flatten, restore_config
 from utils.errors import UserError
 from utils.files import parse_json, write_json
 from utils.messages import first_of
+from utils.yaml_source import load_yaml
 
 try:
     import fcntl
@@ -105,17 +106,18 @@ def check_record(folder: RunFolder, config: Config, data: str) -> Record | None:
             f"{folder.path}: was run on other data than {config.data.root} holds now "
             f"({record.data}, now {data}); results of both are not mixed: {rest}"
         )
-    if record.settings != fingerprint_settings(config):
-        raise UserError(f"{folder.path}: was run with {_changes(folder, config)}; {rest}")
+    if record.settings != fingerprint_settings(config) and (changed := _changes(folder, config)):
+        raise UserError(f"{folder.path}: was run with {changed}; {rest}")
     return record
 
 
 def _changes(folder: RunFolder, config: Config) -> str:
-    """Which settings a run had otherwise."""
+    """Which settings a run had otherwise; '' where only keys are new, and have their defaults."""
     if not folder.config.is_file():
         return "other settings"
-    changed = changed_keys(load_config(folder.config), config)
-    return f"another {first_of([key for key in changed if not key.startswith(_FREE)])}"
+    former = restore_config(load_yaml(folder.config)[0], folder.config)
+    changed = [key for key in changed_keys(former, config) if not key.startswith(_FREE)]
+    return f"another {first_of(changed)}" if changed else ""
 
 
 def write_record(folder: RunFolder, record: Record) -> None:

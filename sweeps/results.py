@@ -8,16 +8,20 @@ import numpy as np
 
 from evaluation.results import RESULTS, read_row
 from evaluation.scored_run import ScoredRun, read_scored_run
+from evaluation.second_masks import FOLDER as SECOND_MASKS
 from metrics.confidence import mean_intervals, resampling_units
 from metrics.paired_tests import compare_paired
+from metrics.registry import METRICS
 from sweeps.plan import Run
-from sweeps.record import Record
+from sweeps.record import SCORES, Record
 from utils.errors import UserError
 from utils.files import parse_json, read_rows, write_rows
 
 METRIC = "dice"  # of intervals and paired tests
+_CONVENTIONS = ("split", "protocol", "n", "n_patients", "threshold", "empty_target")
 PACKAGES = ("torch", "torchvision", "timm", "numpy")
 KEY = ("row", "data", "seed")
+REFERENCE = "second_annotator"  # a row of the CSV beside those of the sweep
 Key = tuple[str, str, str]
 
 
@@ -53,7 +57,7 @@ def collect(finished: Sequence[Finished], baseline: str, file: Path) -> list[dic
         (row, data): compare_with_baseline(seeds, groups.get((baseline, data), {}))
         for (row, data), seeds in groups.items()
     }
-    fresh = {}
+    fresh = {key_of(row): row for row in _reference_rows(finished)}
     for item in finished:
         row = _row(item) | compared[item.run.row, item.run.data]
         fresh[key_of(row)] = row
@@ -107,6 +111,24 @@ def _row(item: Finished) -> dict[str, Any]:
         raise UserError(
             f"{info_file}: cannot be read ({error}); remove the folder to run it anew"
         ) from error
+
+
+def _reference_rows(finished: Sequence[Finished]) -> list[dict[str, Any]]:
+    """What a second annotator scores on a data set, where one has been compared."""
+    rows = {}
+    for run, record in finished:
+        path = run.folder.path / SECOND_MASKS / SCORES
+        if run.data in rows or not path.is_file():
+            continue
+        scores = parse_json(path.read_text(encoding="utf-8"))
+        size = scores["scored_at"]
+        rows[run.data] = {
+            **{"sweep": run.sweep, "sweep_size": run.size, "row": REFERENCE, "data": run.data},
+            **{"seed": "", "size": f"{size[0]} x {size[1]}" if size else "own"},
+            "data_fingerprint": record.data,
+            **{key: scores[key] for key in (*_CONVENTIONS, *METRICS) if key in scores},
+        }
+    return list(rows.values())
 
 
 def compare_with_baseline(

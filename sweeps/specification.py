@@ -72,6 +72,7 @@ class Sweep(_Part):
         table: The name of the table in that source.
         baseline: The row that the others are compared with.
         metrics: The columns.
+        figures: The rows of figures 6, 7 and 8; all where none is named.
         note: What a reader of the table must know of its printed values.
         base: What all rows share.
         rows: By name.
@@ -83,6 +84,7 @@ class Sweep(_Part):
     table: str
     baseline: str
     metrics: Annotated[list[str], Field(min_length=1)]
+    figures: list[str] = []
     note: str = ""
     base: Settings = Settings()
     rows: Annotated[dict[str, Row], Field(min_length=1)]
@@ -124,6 +126,10 @@ def read_sweep(path: Path) -> Sweep:
     if sweep.baseline not in sweep.rows:
         hint = suggestion(sweep.baseline, sweep.rows)
         raise UserError(f"{_place(path, lines, 'baseline')}no row {sweep.baseline!r}{hint}")
+    for name in sweep.figures:
+        if name not in sweep.rows:
+            hint = suggestion(name, sweep.rows)
+            raise UserError(f"{_place(path, lines, 'figures')}no row {name!r}{hint}")
     for key in sweep.metrics:
         if key not in METRICS:
             hint = suggestion(key, METRICS)

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from typing import NamedTuple
 
 from metrics.registry import METRICS
-from sweeps.results import Key, key_of
+from sweeps.results import REFERENCE, Key, key_of
 from sweeps.specification import Sweep
 from utils.errors import UserError, suggestion
 from utils.files import read_rows
@@ -68,7 +68,7 @@ def read_results(file: Path, sweep: Sweep) -> list[dict[str, str]]:
     for line, row in enumerate(rows, 2):
         try:
             key = key_of(row)
-            if row["row"] not in sweep.rows:
+            if row["row"] not in (*sweep.rows, REFERENCE):
                 hint = suggestion(row["row"], sweep.rows)
                 raise UserError(f"the sweep has no row {shown(row['row'])}{hint}")
             if key in seen:
@@ -85,6 +85,8 @@ def _check_numbers(row: CsvRow, sweep: Sweep) -> None:
     """Every number that a table takes."""
     bounds = {"seed": math.inf, "num_parameters": math.inf, "train_seconds": math.inf}
     bounds |= dict.fromkeys(("group_low", "group_high", "paired_p", "paired_p_slices"), 1.0)
+    if row["row"] == REFERENCE:
+        bounds = {}
     bounds |= {k: 1.0 if METRICS[k].unit == "fraction" else math.inf for k in sweep.metrics}
     for key, highest in bounds.items():
         if key not in row:
@@ -101,6 +103,8 @@ def _check_alike(rows: Sequence[CsvRow], file: Path) -> None:
     """Runs of one data set that were scored on other data or in another way do not mix."""
     first: dict[str, CsvRow] = {}
     for line, row in enumerate(rows, 2):
+        if row["row"] == REFERENCE:  # may be of fewer slices
+            continue
         former = first.setdefault(row["data"], row)
         for key in _ONE_OF_A_TABLE:
             if row.get(key) != former.get(key):
@@ -120,7 +124,7 @@ def summarize(sweep: Sweep, rows: Sequence[CsvRow]) -> list[Entry]:
     data_sets = list(dict.fromkeys(row["data"] for row in rows)) or [""]
     entries = [entry for data in data_sets for entry in _of_data_set(sweep, rows, data)]
     elsewhere = {row["row"] for row in rows} if len(data_sets) > 1 else set()
-    return [entry for entry in entries if entry.seeds or entry.row not in elsewhere]
+    return [entry for entry in entries if entry.scores or entry.row not in elsewhere]
 
 
 def _of_data_set(sweep: Sweep, rows: Sequence[CsvRow], data: str) -> list[Entry]:
@@ -128,6 +132,7 @@ def _of_data_set(sweep: Sweep, rows: Sequence[CsvRow], data: str) -> list[Entry]
     for name in sweep.rows:
         own = [row for row in rows if (row["row"], row["data"]) == (name, data)]
         entries.append(_entry(name, own, sweep.metrics) if own else Entry(name, data))
+    reference = [row for row in rows if (row["row"], row["data"]) == (REFERENCE, data)]
     ranks: dict[str, dict[str, int]] = {entry.row: {} for entry in entries}
     for key in sweep.metrics:
         badness = {e.row: _badness(key, e.scores[key].mean) for e in entries if key in e.scores}
@@ -135,23 +140,22 @@ def _of_data_set(sweep: Sweep, rows: Sequence[CsvRow], data: str) -> list[Entry]
         for row, value in badness.items():
             if value in best and len(badness) > 1:
                 ranks[row][key] = best.index(value) + 1
-    return [entry._replace(ranks=ranks[entry.row]) for entry in entries]
+    ranked = [entry._replace(ranks=ranks[entry.row]) for entry in entries]
+    return [
+        *ranked,
+        *(Entry(REFERENCE, data, scores=_scores([r], sweep.metrics)) for r in reference),
+    ]
 
 
 def _entry(name: str, rows: Sequence[CsvRow], metrics: Sequence[str]) -> Entry:
     """A row of the table from its seeds."""
-    scores = {}
-    for key in metrics:
-        values = [value for row in rows if (value := _number(row, key)) is not None]
-        if values:
-            scores[key] = Score(mean(values), stdev(values) if len(values) > 1 else None)
     first = rows[0]
     low, high = _number(first, "group_low"), _number(first, "group_high")
     return Entry(
         row=name,
         data=first["data"],
         seeds=tuple(sorted(int(row["seed"]) for row in rows)),
-        scores=scores,
+        scores=_scores(rows, metrics),
         interval=None if low is None or high is None else (low, high),
         difference=_number(first, "paired_difference"),
         p=_number(first, "paired_p"),
@@ -159,6 +163,16 @@ def _entry(name: str, rows: Sequence[CsvRow], metrics: Sequence[str]) -> Entry:
         num_parameters=int(first["num_parameters"]),
         minutes=mean(float(row["train_seconds"]) for row in rows) / 60,
     )
+
+
+def _scores(rows: Sequence[CsvRow], metrics: Sequence[str]) -> dict[str, Score]:
+    """Mean and deviation of each metric over the rows that have it."""
+    scores = {}
+    for key in metrics:
+        values = [value for row in rows if (value := _number(row, key)) is not None]
+        if values:
+            scores[key] = Score(mean(values), stdev(values) if len(values) > 1 else None)
+    return scores
 
 
 def _number(row: CsvRow, key: str) -> float | None:

@@ -5,11 +5,12 @@ from html import escape
 from typing import NamedTuple
 
 from metrics.registry import METRICS, MISSING
-from sweeps.results import METRIC
-from sweeps.specification import Printed, Sweep
+from sweeps.results import METRIC, REFERENCE
+from sweeps.specification import Printed, Row, Sweep
 from sweeps.summary import CsvRow, Entry, Score, summarize
 
 _SMALLEST_P = 0.001
+_REFERENCE = Row(title="Second annotator")
 
 
 class Cell(NamedTuple):
@@ -55,7 +56,8 @@ def build_table(name: str, sweep: Sweep, rows: Sequence[CsvRow]) -> SweepTable:
 
 def _cells(entry: Entry, sweep: Sweep, has_data: bool) -> list[Cell]:
     """A row of the table."""
-    row, metric = sweep.rows[entry.row], METRICS[METRIC]
+    row = sweep.rows.get(entry.row, _REFERENCE)
+    metric = METRICS[METRIC]
     scores = [
         Cell(
             _score(key, entry.scores.get(key)),
@@ -93,6 +95,7 @@ def _p(value: float | None) -> str:
 
 def _notes(sweep: Sweep, rows: Sequence[CsvRow]) -> list[str]:
     """What the figures mean, and on what they were made."""
+    rows = [row for row in rows if row["row"] != REFERENCE]
     if not rows:
         return [*[sweep.note] * bool(sweep.note), "Not run yet: the values are the printed ones."]
     notes = [

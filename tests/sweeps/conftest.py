@@ -49,7 +49,7 @@ def work(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's worker in this process."""
     root = run.config.data.root
     (task,) = make_tasks([run], {root: fingerprint_data(Path(root))}, threads=1)
-    monkeypatch.setattr(sys, "argv", ["worker", *task.arguments])
+    monkeypatch.setattr(sys, "argv", ["worker", *task.command[2:]])
     main()
 
 
@@ -58,7 +58,7 @@ def sweep_file(tmp_path: Path) -> Path:
     return write_sweep(tmp_path / "two.yaml")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     """The file of the sweep, its data and its run folders: both rows finished."""
     place = tmp_path_factory.mktemp("sweep")

@@ -1,5 +1,6 @@
 """Runs of a sweep, killed anywhere and started again: none repeated, none lost, none twice."""
 
+import json
 from pathlib import Path
 from shutil import copytree
 from typing import NamedTuple
@@ -100,6 +101,17 @@ def test_changed_settings_of_a_run_are_refused_by_name(copied: Copied) -> None:
     run = plan(file, copied.data, copied.out)[1][1]
     with pytest.raises(UserError, match=r"was run with another model\.args\.width"):
         check_record(run.folder, run.config, fingerprint_data(copied.data))
+
+
+def test_a_key_that_is_newer_than_the_run_has_its_default(copied: Copied) -> None:
+    run = copied.runs[0]
+    text = run.folder.config.read_text()
+    assert "  ema_decay: null\n" in text
+    run.folder.config.write_text(text.replace("  ema_decay: null\n", ""))
+    content = json.loads((run.folder.path / "record.json").read_text())
+    older = json.dumps(content | {"settings": "of fewer keys"})
+    (run.folder.path / "record.json").write_text(older)
+    assert check_record(run.folder, run.config, fingerprint_data(copied.data)).is_finished
 
 
 def finished(runs: list[Run]) -> list[Finished]:

@@ -118,6 +118,16 @@ def test_every_data_set_has_its_own_rows_and_ranks(results: Path) -> None:
     assert [entry.ranks["dice"] for entry in entries] == [2, 1, 1, 2]
 
 
+def test_a_second_annotator_is_a_row_without_rank(results: Path) -> None:
+    reference = ROW | dict.fromkeys(("seed", "num_parameters", "train_seconds", "group_low"), "")
+    reference |= {"row": "second_annotator", "dice": "0.99", "n": "7"}
+    file = results / "two_small.csv"
+    write_rows(file, [*csv_rows(), reference])
+    (table,) = build_tables(results, results / "sweeps")
+    assert "| Second annotator |  | 99.00 | 2.00 |  |" in to_markdown(table)
+    assert "| Fused\\* | 2, 3 | **70.00" in to_markdown(table)
+
+
 @pytest.mark.parametrize(
     ("line", "changes", "message"),
     [
