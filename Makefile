@@ -4,10 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := checkpoint/quickstart/seed2
 
-.PHONY: help install install-dev data train test test-slow test-exhaustive lint format benchmark zoo faults fuzz tensorboard clean
+WEIGHTS := resources/weights/synthetic_ct.pt
+WEIGHTS_RUN := checkpoint/weights/seed2
+PROCESSES ?= 2
+# Data folders of real CT to score the weights on, their test splits.
+REAL ?=
+
+.PHONY: help install install-dev data train weights test test-slow test-exhaustive lint format benchmark zoo faults fuzz tensorboard clean
 
 help:
 	@echo "make train            environment, synthetic CT, quickstart training, scores"
+	@echo "make weights          the weights that ship, from the seed; REAL='data/A data/B' scores them on real CT"
 	@echo "make test             environment, the default tests"
 	@echo "make test-slow        networks at full size, every encoder, faults, memory"
 	@echo "make test-exhaustive  every network learns, every network compiles; about an hour"
@@ -44,6 +51,18 @@ data: data/synthetic
 train: install data
 	test -f $(RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment quickstart $$resume
 	$(BIN)/python test.py --checkpoint $(RUN)/best.pt --split test
+
+# Best on a GPU (minutes; half a day on two cores). A finished run stays as it is, as above.
+data/weights: | $(VENV)/.installed
+	$(BIN)/python prepare.py synthetic --out data/weights --patients 600 24 24 --slices 20 --seed 18 --processes $(PROCESSES)
+
+weights: install data/weights
+	test -f $(WEIGHTS_RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights --set data.num_workers=$(PROCESSES) $$resume
+	$(BIN)/python -m inference.export --checkpoint $(WEIGHTS_RUN)/best.pt --out $(WEIGHTS)
+	for root in $(REAL); do \
+		$(BIN)/python test.py --checkpoint $(WEIGHTS) --set data.root=$$root --out $(WEIGHTS_RUN)/scores/$$(basename $$root) --no-report || exit; \
+	done
+	test -z "$(REAL)" || $(BIN)/python -m inference.weights_card --weights $(WEIGHTS) --scores $(foreach root,$(REAL),$(WEIGHTS_RUN)/scores/$(notdir $(root)))
 
 test: install-dev
 	$(BIN)/python -m pytest

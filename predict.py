@@ -20,7 +20,9 @@ from inference.intensity_options import AUTO, INTENSITIES, IntensityOptions
 from inference.lung_masks import find_lung_mask
 from inference.model import Model, open_model
 from inference.radiograph_report import LungFields
+from inference.scan import LEARNED, THRESHOLD
 from inference.volumes import VolumeOptions, predict_volume
+from inference.weights import shipped_weights
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.errors import UserError
 
@@ -31,7 +33,8 @@ def main() -> None:
     out: Path = arguments.out
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; name a folder")
-    model = open_model(arguments.checkpoint, arguments.overrides, flip=arguments.flip)
+    checkpoints = arguments.checkpoint or [shipped_weights()]
+    model = open_model(checkpoints, arguments.overrides, flip=arguments.flip)
     levels = IntensityOptions(
         model.data_properties.intensity,
         model.data_properties.bits,
@@ -50,6 +53,9 @@ def main() -> None:
     warnings += found.notes
     for warning in filter(None, warnings):
         print(f"warning: {warning}")
+    if arguments.checkpoint is None:
+        name = checkpoints[0].name
+        print(f"no --checkpoint: the weights that ship, {name}, of synthetic CT alone")
     height, width = model.predictor.image_size
     crop = model.config.data.crop
     part = f" of the {crop}" if crop else ""
@@ -64,7 +70,8 @@ def parse() -> argparse.Namespace:
     """The arguments."""
     parser = create_parser(
         "Segment images, NIfTI volumes or DICOM series, or chest X-rays, with a checkpoint.",
-        "python predict.py --checkpoint checkpoint/quickstart/seed2/best.pt --input scan.nii.gz "
+        "python predict.py --input scan.nii.gz\n"
+        "  python predict.py --checkpoint checkpoint/quickstart/seed2/best.pt --input scan.nii.gz "
         "--out out\n"
         "  python predict.py --checkpoint model.onnx --input dicom_folder slices --out out "
         "--keep-going",
@@ -73,9 +80,9 @@ def parse() -> argparse.Namespace:
         "--checkpoint",
         type=Path,
         nargs="+",
-        required=True,
         metavar="FILE",
-        help="best.pt, or an .onnx file; several best.pt are averaged, as those of seeds or folds",
+        help="best.pt, or an .onnx file; several best.pt are averaged, as those of seeds or folds "
+        "(default: the weights that ship, of synthetic CT alone, see resources/weights.md)",
     )
     parser.add_argument(
         "--input",
@@ -85,7 +92,9 @@ def parse() -> argparse.Namespace:
         metavar="PATH",
         help="PNG, JPEG, BMP, TIFF, .nii, .nii.gz, DICOM, or folders of these",
     )
-    add_out_argument(parser, required=True, metavar="DIR")
+    add_out_argument(
+        parser, default=Path("predicted"), metavar="DIR", help="default: predicted, in this folder"
+    )
     parser.add_argument(
         "--flip", action="store_true", help="average over slices and their mirror images"
     )
@@ -98,6 +107,9 @@ def parse() -> argparse.Namespace:
     add_set_argument(parser)
     arguments = parser.parse_args()
     arguments.window = arguments.window and tuple(arguments.window)
+    arguments.lungs_by = arguments.lung if arguments.lung in (LEARNED, THRESHOLD) else LEARNED
+    is_path = arguments.lung and arguments.lung != arguments.lungs_by
+    arguments.lung = Path(arguments.lung) if is_path else None
     return arguments
 
 
@@ -120,10 +132,10 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--lung",
-        type=Path,
         metavar="PATH",
-        help="lung mask as NIfTI (of an X-ray: as PNG), or a folder of them called as the scans, "
-        "for the report of severity (default: found by threshold, of X-rays by the network)",
+        help="lung mask as NIfTI (of an X-ray: as PNG), or a folder of them called as the scans; "
+        "or threshold: lungs found by threshold and morphology; or learned: by the network, where "
+        "it has learnt lungs, else by threshold (default: learned)",
     )
     parser.add_argument("--no-severity", action="store_true", help="write no report of severity")
     parser.add_argument(
@@ -147,7 +159,13 @@ def idle_options(
     if not x_rays:
         of_volumes |= of_reports
     idle = [option for option, is_given in of_volumes.items() if is_given and not volumes]
+<<<<<<< HEAD
     if arguments.lung and arguments.no_severity and (volumes or x_rays) and not sees_lungs:
+=======
+    if arguments.lungs_by == THRESHOLD and not volumes:
+        idle.append(f"--lung {THRESHOLD}")
+    if arguments.lung and arguments.no_severity and (volumes or x_rays):
+>>>>>>> h_shipped
         idle.append("--lung")
     if all(case.series is None for case in cases):
         of_series = {"--patient-id": arguments.patient_id}
@@ -188,7 +206,9 @@ def predict_cases(
             fields = LungFields(arguments.lung, len(images))
     if images:
         print(predict_images(images, model, arguments.out, failures, fields))
-    options = VolumeOptions(levels, not arguments.no_severity, arguments.patient_id)
+    options = VolumeOptions(
+        levels, not arguments.no_severity, arguments.patient_id, arguments.lungs_by
+    )
     for case in volumes:
         with failures.of(case):
             lung = None

@@ -6,11 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.cases import CaseSource, NetworkCases
-<<<<<<< HEAD
 from evaluation.class_scores import create_class_scores
-=======
-from evaluation.class_scores import score_classes
->>>>>>> h_sweep
 from evaluation.comparison import compare_runs, format_comparison, save_comparison
 from evaluation.files import EvaluationFiles
 from evaluation.map_folders import FolderCases
@@ -105,14 +101,11 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.flip and not arguments.checkpoint:
         parser.error("--flip goes with --checkpoint: only a network can be asked twice")
-<<<<<<< HEAD
     if bool(arguments.maps or arguments.volumes) != bool(arguments.masks):
         option = "--volumes" if arguments.volumes else "--maps"
         parser.error(f"{option} and --masks go together: what is predicted is scored against masks")
-=======
     if arguments.second_masks and not arguments.checkpoint:
         parser.error("--second-masks goes with --checkpoint, whose data set has the first masks")
->>>>>>> h_sweep
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
     if fixed and PROTOCOLS[arguments.protocol].sets_policy:
         parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
@@ -157,10 +150,6 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
     )
     if has_lung:
         origin["lung_masks"] = {"training": run.trained.data.lung, "scoring": config.data.lung}
-<<<<<<< HEAD
-=======
-    classes = score_classes(source, protocol, config.evaluation)
->>>>>>> h_sweep
     has_report = not arguments.no_report
     files = EvaluationFiles(
         out,

@@ -1,7 +1,8 @@
-"""Write a checkpoint's network as ONNX, for predict.py and for any other runtime.
+"""Write a checkpoint's network as ONNX for any runtime, or its weights in half precision.
 
-The file takes slices `image` (batch, 1, h, w) float32, resized and z-scored as datasets.transforms
-does it, and gives `prob` (batch, classes, h, w): the probability of lesion, or of each class.
+The ONNX file takes slices `image` (batch, 1, h, w) float32, resized and z-scored as
+datasets.transforms does it, and gives `prob` (batch, classes, h, w): the probability of lesion, or
+of each class.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from inference.onnx_predictor import INPUT, ONNX_SUFFIX, OUTPUT, OnnxFacts, OnnxPredictor
+from inference.weights import WEIGHTS_SUFFIX, export_weights
+from inference.weights_card import write_card
 from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, open_run
 from utils.cli import add_out_argument, create_parser, run_main
@@ -40,6 +43,11 @@ class _Prob(nn.Module):
 def main() -> None:
     """Command line."""
     arguments = _parse_arguments()
+    if arguments.out.suffix.lower() == WEIGHTS_SUFFIX:
+        difference = export_weights(arguments.checkpoint, arguments.out)
+        card = write_card(arguments.out, arguments.checkpoint)
+        print(f"{arguments.out}: half precision, probabilities to {difference:.1g}; card {card}")
+        return
     overrides = ["training.device=cpu", "training.precision=fp32", "training.channels_last=false"]
     checkpoint = arguments.checkpoint
     run = open_run(checkpoint, checkpoint.resolve().parent.parent.name, overrides)
@@ -145,16 +153,17 @@ def _portable(config: Config) -> Config:
 def _parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = create_parser(
-        "Write a checkpoint's network as ONNX, compared with the checkpoint before it is kept.",
+        "Write a checkpoint's network as ONNX, or its weights in half precision with a card;\n"
+        "compared with the checkpoint before it is kept.",
         "python -m inference.export --checkpoint checkpoint/quickstart/seed2/best.pt "
         "--out model.onnx",
     )
     parser.prog = "python -m inference.export"
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
-    add_out_argument(parser, required=True, metavar="FILE", help="ends in .onnx")
+    add_out_argument(parser, required=True, metavar="FILE", help="ends in .onnx or .pt")
     arguments = parser.parse_args()
-    if arguments.out.suffix.lower() != ONNX_SUFFIX:
-        parser.error(f"--out {arguments.out}: must end in {ONNX_SUFFIX}")
+    if arguments.out.suffix.lower() not in (ONNX_SUFFIX, WEIGHTS_SUFFIX):
+        parser.error(f"--out {arguments.out}: must end in {ONNX_SUFFIX} or {WEIGHTS_SUFFIX}")
     return arguments
 
 

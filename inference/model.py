@@ -8,6 +8,7 @@ from typing import NamedTuple
 from datasets.card import DataProperties
 from inference.onnx_predictor import is_onnx, open_onnx
 from inference.predictors import Flipped, NetworkPredictor, Predictor
+from inference.weights import SHIPPED
 from training.ensemble import open_runs
 from utils.config import Config
 from utils.errors import UserError
@@ -40,6 +41,11 @@ class Model(NamedTuple):
         """Least probability of a lesion."""
         return self.config.evaluation.threshold
 
+    @property
+    def has_lung(self) -> bool:
+        """Whether the network has learnt lungs."""
+        return self.predictor.has_lung
+
 
 def open_model(
     paths: Path | Sequence[Path], overrides: Sequence[str] = (), *, flip: bool = False
@@ -71,10 +77,11 @@ def open_model(
 def _open_trained(paths: Sequence[Path], overrides: Sequence[str]) -> Model:
     """Checkpoints of train.py."""
     run = open_runs(paths, overrides)
+    name = SHIPPED.stem if paths == [SHIPPED] else run.name
     which = f"epoch {run.epoch}" if len(paths) == 1 else f"{len(paths)} networks averaged"
     return Model(
         NetworkPredictor(run),
-        f"{run.config.model.name} {run.name}".rstrip(),
+        f"{run.config.model.name} {name}".rstrip(),
         _fingerprint(paths),
         run.config,
         run.data_properties,

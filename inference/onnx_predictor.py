@@ -94,7 +94,7 @@ class OnnxPredictor:
             raise UserError(f"{path}: not an ONNX network, or damaged; export it again") from error
         self.facts = _read_facts(path, self._session.get_modelmeta().custom_metadata_map)
         height, width = self.facts.config.data.image_size
-        self.image_size = (height, width)
+        self.image_size, self.has_lung = (height, width), False
 
     def predict(self, images: Tensor) -> Tensor:
         """See Predictor."""

@@ -4,6 +4,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from training.builders import trains_lung
 from training.prediction import logits_to_prob, predict
 from training.trained_run import TrainedRun
 
@@ -13,9 +14,11 @@ class Predictor(Protocol):
 
     Attributes:
         image_size: Height and width of its input, px.
+        has_lung: Whether it has learnt lungs.
     """
 
     image_size: tuple[int, int]
+    has_lung: bool
 
     def predict(self, images: Tensor) -> Tensor:
         """Probabilities of a batch.
@@ -68,6 +71,7 @@ class NetworkPredictor:
     def __init__(self, run: TrainedRun) -> None:
         height, width = run.config.data.image_size
         self.image_size = (height, width)
+        self.has_lung = trains_lung(run.trained, run.network)
         self._run = run
 
     def predict(self, images: Tensor) -> Tensor:
@@ -91,7 +95,7 @@ class Flipped:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        self.image_size = predictor.image_size
+        self.image_size, self.has_lung = predictor.image_size, predictor.has_lung
         self._predictor = predictor
 
     def predict(self, images: Tensor) -> Tensor:

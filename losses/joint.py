@@ -14,6 +14,9 @@ from utils.errors import UserError
 class JointLoss(nn.Module):
     """L_total = theta L_edge + beta L_semantic + L_fusion (eq. 6), soft Dice everywhere.
 
+    With a lung head, which the paper has not, lambda L_lung is added: 1 - Dice of the lungs, to
+    which slices without a lung mask add nothing.
+
     L_edge = sum_i zeta_i (1 - Dice(edge side output i, edge target)), L_semantic likewise with
     omega_i and the mask target, L_fusion = 1 - Dice(S_p, mask). With several classes these two take
     the mean of the classes (losses.dice.class_dice_loss), and edges run between them, too.
@@ -24,6 +27,7 @@ class JointLoss(nn.Module):
     Args:
         theta: Weight of the edge term, 0.8 in table 1.
         beta: Weight of the semantic term, 0.4 in table 1.
+        lung: Weight lambda of the lung term; 0 leaves the lungs out, as the paper does.
         edge_weights: zeta_i per edge side output, shallowest first; None for 1 each (table 1).
         semantic_weights: omega_i per semantic side output; None for 1 each (table 1).
         reduction: See losses.dice.dice_loss.
@@ -41,6 +45,7 @@ class JointLoss(nn.Module):
         *,
         theta: float = 0.8,
         beta: float = 0.4,
+        lung: float = 0.0,
         edge_weights: Sequence[float] | None = None,
         semantic_weights: Sequence[float] | None = None,
         reduction: Reduction = "batch",
@@ -50,12 +55,12 @@ class JointLoss(nn.Module):
         super().__init__()
         check_dice_args(reduction, smooth)
         check_class_weights(class_weights)
-        weights = {"theta": [theta], "beta": [beta]}
+        weights = {"theta": [theta], "beta": [beta], "lung": [lung]}
         weights |= {"edge_weights": edge_weights or [], "semantic_weights": semantic_weights or []}
         for name, values in weights.items():
             if any(not value >= 0 for value in values):
                 raise UserError(f"loss.args.{name}: must not be negative, not {min(values)}")
-        self.theta, self.beta = theta, beta
+        self.theta, self.beta, self.lung = theta, beta, lung
         self.edge_weights, self.semantic_weights = edge_weights, semantic_weights
         self.reduction, self.smooth, self.class_weights = reduction, smooth, class_weights
 
@@ -64,19 +69,24 @@ class JointLoss(nn.Module):
         """The fields of SegOutput whose terms have a weight above 0."""
         edge = {"edge"} if self.theta > 0 else set()
         semantic = {"semantic"} if self.beta > 0 else set()
-        return frozenset({"mask"} | edge | semantic)
+        lung = {"lung"} if self.lung > 0 else set()
+        return frozenset({"mask"} | edge | semantic | lung)
 
     def forward(self, output: SegOutput, batch: Batch) -> dict[str, Tensor]:
-        """The unweighted terms edge, semantic (those with a weight above 0) and fusion; total."""
+        """The unweighted terms edge, semantic, lung (those with a weight) and fusion; total."""
         terms = {}
         if self.theta > 0:
-            edges = [self._edge_dice(side, batch) for side in output.edge]
+            edges = [self._binary_dice(side, batch["edge"]) for side in output.edge]
             terms["edge"] = _weighted_sum(edges, self.edge_weights)
         if self.beta > 0:
             sides = [self._dice(side, batch) for side in output.semantic]
             terms["semantic"] = _weighted_sum(sides, self.semantic_weights)
+        if self.lung > 0:
+            unknown = ~batch["has_lung"].view(-1, 1, 1, 1)  # a probability of 0 adds nothing
+            logits = output.lung.masked_fill(unknown, -torch.inf)
+            terms["lung"] = self._binary_dice(logits, batch["lung"])
         terms["fusion"] = self._dice(output.mask, batch)
-        weights = {"edge": self.theta, "semantic": self.beta, "fusion": 1.0}
+        weights = {"edge": self.theta, "semantic": self.beta, "lung": self.lung, "fusion": 1.0}
         terms["total"] = torch.stack([weights[k] * v for k, v in terms.items()]).sum()
         return terms
 
@@ -90,13 +100,9 @@ class JointLoss(nn.Module):
             shared=self.training,
         )
 
-    def _edge_dice(self, logits: Tensor, batch: Batch) -> Tensor:
+    def _binary_dice(self, logits: Tensor, target: Tensor) -> Tensor:
         return dice_loss(
-            logits,
-            batch["edge"],
-            reduction=self.reduction,
-            smooth=self.smooth,
-            shared=self.training,
+            logits, target, reduction=self.reduction, smooth=self.smooth, shared=self.training
         )
 
 

@@ -107,6 +107,7 @@ class ResUNet(SegmentationNetwork):
         decoder_edge_stages: Decoder levels 1 to 5 under ESM (the starred rows of table 4).
         decoder_semantic_stages: Decoder levels 1 to 5 under ASSM (the starred rows of table 4).
         fusion: attention (the paper's AFM), add, concat (table 5) or none (plain ResUNet).
+        lung_head: Segment the lungs as well, by a 1 x 1 convolution on X1; no part of the paper.
         encoder_weights: A local file with torchvision ResNet weights of the same depth for the
             layers S2 to S5; None trains from scratch, as the paper does. Needs width 64.
     """
@@ -129,6 +130,7 @@ class ResUNet(SegmentationNetwork):
         decoder_edge_stages: Sequence[int] = (),
         decoder_semantic_stages: Sequence[int] = (),
         fusion: Fusion = "attention",
+        lung_head: bool = False,
         encoder_weights: str | Path | None = None,
     ) -> None:
         super().__init__()
@@ -154,6 +156,7 @@ class ResUNet(SegmentationNetwork):
             decoder_channels, decoder_semantic_stages, num_classes
         )
         self.fusion = create_fusion(fusion, decoder_channels, width, num_classes)
+        self.lung_head = nn.Conv2d(decoder_channels[0], 1, 1) if lung_head else None
         if encoder_weights is not None:
             load_resnet_layers(self.encoder, encoder_weights)
 
@@ -165,13 +168,15 @@ class ResUNet(SegmentationNetwork):
     def own_loss_args(self) -> dict[str, float]:
         """Arguments of the joint loss: no weight for a kind of side output that is switched off."""
         weights = {"edge": "theta", "semantic": "beta"}
-        return {weight: 0.0 for kind, weight in weights.items() if kind not in self.heads}
+        own = {weight: 0.0 for kind, weight in weights.items() if kind not in self.heads}
+        return own if self.lung_head is None else {**own, "lung": 1.0}
 
     @property
     def heads(self) -> frozenset[str]:
         edge = {"edge"} if self.esm.heads or self.decoder_esm.heads else set()
         semantic = {"semantic"} if self.assm.heads or self.decoder_assm.heads else set()
-        return frozenset({"mask"} | edge | semantic)
+        lung = set() if self.lung_head is None else {"lung"}
+        return frozenset({"mask"} | edge | semantic | lung)
 
     @property
     def side_outputs(self) -> dict[str, tuple[str, ...]]:
@@ -192,4 +197,5 @@ class ResUNet(SegmentationNetwork):
         mask, maps = self.fusion(levels, size, with_maps)
         edge = self.esm(stages, size) + self.decoder_esm(levels, size)
         semantic = self.assm(stages, size) + self.decoder_assm(levels, size)
-        return SegOutput(mask=mask, edge=edge, semantic=semantic, maps=maps)
+        lung = None if self.lung_head is None else self.lung_head(levels[0])
+        return SegOutput(mask=mask, edge=edge, semantic=semantic, lung=lung, maps=maps)

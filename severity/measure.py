@@ -11,12 +11,12 @@ from datasets.volumes.volume import Volume
 from severity.classes import ClassTally, LesionClass
 from severity.lesions import Lesion, LesionTally, percentiles
 from severity.lungs.grid import read_label
-from severity.lungs.lungs import Lungs
+from severity.lungs.lungs import Lungs, NoLungs, open_lungs
 from severity.lungs.sides import LEFT, RIGHT, SIDES
 from severity.regions import Region, SliceCounts, describe_regions, score_of
 
 # Index, values, label and, where they are known, lungs of a slice.
-_Watcher = Callable[[int, NDArray[np.float32], np.ndarray, NDArray[np.uint8] | None], None]
+Watcher = Callable[[int, NDArray[np.float32], np.ndarray, NDArray[np.uint8] | None], None]
 
 # Where the best of eight thresholds parted ground-glass opacity from consolidation in
 # "Quantitative CT for detecting COVID-19 pneumonia in suspected cases", BMC Infect. Dis. 21, 2021,
@@ -75,6 +75,33 @@ class _Density(NamedTuple):
     dense_percent: float | None
 
 
+def measure_scan(
+    title: str,
+    volume: Volume,
+    mask: np.ndarray,
+    lung: np.ndarray | Lungs | None,
+    unit_is_hu: bool,
+    class_names: Mapping[int, str],
+    watch: Watcher,
+) -> tuple[Severity, SliceCounts, Lungs | None]:
+    """The figures of a scan, once its lungs are opened; arguments as write_severity has them.
+
+    Returns:
+        What `measure` returns, and the lungs, None where they are not known.
+
+    Raises:
+        ValueError: Mask and scan differ in shape.
+    """
+    if mask.shape != volume.shape:
+        raise ValueError(f"mask is {mask.shape}, the scan is {volume.shape}")
+    try:
+        lungs, origin = open_lungs(volume, mask, lung, unit_is_hu)
+    except NoLungs as reason:
+        lungs, origin = None, str(reason)
+    measured = measure(title, volume, mask, lungs, origin, unit_is_hu, class_names, watch)
+    return *measured, lungs
+
+
 def measure(
     title: str,
     volume: Volume,
@@ -83,7 +110,7 @@ def measure(
     origin: str,
     unit_is_hu: bool,
     class_names: Mapping[int, str],
-    watch: _Watcher,
+    watch: Watcher,
 ) -> tuple[Severity, SliceCounts]:
     """Everything of a scan that a report tells.
 
@@ -133,7 +160,7 @@ def _look_through(
     lungs: Lungs | None,
     unit_is_hu: bool,
     tallies: tuple[LesionTally, ClassTally],
-    watch: _Watcher,
+    watch: Watcher,
 ) -> tuple[SliceCounts, _Density]:
     """Everything that takes the voxels themselves, slice by slice; fills the tallies."""
     components, classes = tallies

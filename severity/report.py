@@ -17,9 +17,9 @@ from figures.palette import LUNG_OUTLINE, METRICS, class_colour, predicted_colou
 from severity import regions, score
 from severity.browser import SliceBrowser
 from severity.lungs.grid import AIR_HU
-from severity.lungs.lungs import NoLungs, open_lungs
+from severity.lungs.lungs import Lungs
 from severity.lungs.threshold import CLOSING_MM, LEAST_AREA_CM2
-from severity.measure import DENSE_HU, Severity, measure
+from severity.measure import DENSE_HU, Severity, measure_scan
 from severity.views import View, make_views
 from utils.files import quote_cell, whole_file
 from utils.html.template import load_script, load_template
@@ -35,7 +35,7 @@ def write_severity(
     stem_path: Path,
     volume: Volume,
     mask: np.ndarray,
-    lung: np.ndarray | None,
+    lung: np.ndarray | Lungs | None,
     *,
     unit_is_hu: bool,
     title: str,
@@ -51,7 +51,8 @@ def write_severity(
         volume: The scan.
         mask: (slices, H, W) as volume.axial, or a memory map of it; > 0 is lesion.
         lung: Lung masks of the same shape, > 0 is lung; 1 and 2 tell the lungs apart where there
-            are both of them and nothing else. None finds the lungs in a scan in HU.
+            are both of them and nothing else; or the lungs themselves, as they were found. None
+            finds the lungs in a scan in HU.
         unit_is_hu: Whether the scan is in HU. If not and no lungs are given, only the lesions'
             volumes are told.
         title: Heading of the page; names the scan in the CSV.
@@ -63,19 +64,15 @@ def write_severity(
         ValueError: Mask or probability, and scan differ in shape.
         UserError: Lung masks and scan differ in shape, a slice cannot be read, or the disk is full.
     """
-    for name, array in {"mask": mask, "prob": prob}.items():
-        if array is not None and array.shape != volume.shape:
-            raise ValueError(f"{name} is {array.shape}, the scan is {volume.shape}")
-    try:
-        lungs, origin = open_lungs(volume, mask, lung, unit_is_hu)
-    except NoLungs as reason:
-        lungs, origin = None, str(reason)
+    if prob is not None and prob.shape != volume.shape:
+        raise ValueError(f"prob is {prob.shape}, the scan is {volume.shape}")
     browser = SliceBrowser(volume, prob, tuple(class_names), unit_is_hu)
-    severity, counts = measure(
-        title, volume, mask, lungs, origin, unit_is_hu, class_names, browser.add
+    severity, counts, lungs = measure_scan(
+        title, volume, mask, lung, unit_is_hu, class_names, browser.add
     )
     views = make_views(volume, mask, lungs, counts, unit_is_hu, tuple(class_names))
-    page = _page(severity, counts, views, browser, is_found=lungs is not None and lung is None)
+    is_found = lungs is not None and not isinstance(lung, np.ndarray)
+    page = _page(severity, counts, views, browser, is_found=is_found)
     _write(stem_path, severity, page)
     return severity
 

@@ -15,6 +15,7 @@ from saved_network import save_network
 from datasets.image_io import read_gray, write_png
 from datasets.intensity import LUNG_WINDOW
 from datasets.volumes import find_series, open_series
+from tests.severity.chest import SPACING, make_chest
 from training.checkpoint import load_checkpoint
 
 IMAGE_FILES = ["{}_mask.png", "{}_overlay.png", "{}_prob.png"]
@@ -96,7 +97,8 @@ def test_images_get_the_maps_of_test_py(
 
 
 def test_nifti_files_keep_the_geometry_of_their_input(predict: Callable, tmp_path: Path) -> None:
-    path = save_scan(tmp_path / "scan.nii.gz")
+    path = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(make_chest().hu.transpose(2, 1, 0), np.diag([-3, -3, 5, 1])), path)
     finished = predict(path)
     assert finished.code == 0, finished.err
     out = tmp_path / "out"
@@ -114,7 +116,7 @@ def test_nifti_files_keep_the_geometry_of_their_input(predict: Callable, tmp_pat
     np.testing.assert_array_equal(values, np.asarray(prob.dataobj) >= 0.5)
     assert 0.1 < values.mean() < 0.9
     severity = json.loads((out / "scan_severity.json").read_text())
-    millilitres = values.sum() * 0.8 * 0.7 * 2.5 / 1000
+    millilitres = values.sum() * 3 * 3 * 5 / 1000
     assert severity["lesion_ml"] == pytest.approx(millilitres, rel=0.01)
 
 
@@ -169,7 +171,7 @@ def test_a_dicom_series_gets_a_segmentation_that_refers_to_it(
 def test_without_lesion_there_is_no_segmentation_nor_one_of_an_earlier_run(
     predict: Callable, best: Path, tmp_path: Path
 ) -> None:
-    write_series(tmp_path / "in", hounsfield())
+    write_series(tmp_path / "in", make_chest().hu[20:26].clip(-1000, 1000), spacing=SPACING)
     assert predict(tmp_path / "in").code == 0
     assert len(names_in(tmp_path / "out")) == 7
     content = load_checkpoint(best)

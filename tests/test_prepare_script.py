@@ -61,3 +61,19 @@ def test_an_existing_folder_is_kept(
     (tmp_path / "mine.txt").write_text("keep")
     refused(run_script("prepare.py", "synthetic", "--out", tmp_path), str(tmp_path), "--out")
     assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_several_processes_draw_the_same_synthetic_set(
+    run_script: Callable, tmp_path: Path
+) -> None:
+    made = []
+    for count in (1, 2):
+        out = tmp_path / str(count)
+        options = ["--patients", "1", "1", "1", "--slices", "2", "--size", "64"]
+        finished = run_script(
+            "prepare.py", "synthetic", "--out", out, *options, "--processes", count
+        )
+        assert finished.code == 0, finished.err
+        made.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
+    assert len(made[0]) > 20
+    assert made[0] == made[1]

@@ -26,9 +26,11 @@ seed 0.
 Unlike real scans: organs are nearly uniform, vessels are straight pieces, the couch has two shapes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,6 +47,7 @@ from datasets.synthetic.vessels import VesselTree, make_vessels
 from utils.errors import UserError
 from utils.files import whole_folder
 
+_NUM_WRITERS = 2
 FIELD_OF_VIEW_MM = 370.0  # common for an adult chest
 LABELS = {1: "ground-glass opacity", 2: "consolidation", 3: "pleural effusion"}
 _FACTS = SourceFacts("synthetic", "Synthetic chest CT", "that of this project", "this project")
@@ -126,6 +129,11 @@ def draw_slice(person: Patient, z: float, rng: np.random.Generator) -> Synthetic
     return SyntheticSlice(image, label, lung.astype(np.uint8) * 255)
 
 
+def _draw_patient(request: Mapping[str, Any], patient: int) -> list[SyntheticSlice]:
+    """generate_patient in a form that another process can be asked for."""
+    return generate_patient(patient=patient, **request)
+
+
 def _data_slices(name: str, slices: list[SyntheticSlice]) -> Iterator[DataSlice]:
     """One patient's slices as a data folder takes them."""
     for index, item in enumerate(slices):
@@ -145,6 +153,7 @@ def write_synthetic_set(
     seed: int,
     min_severity: float = 0.0,
     progress: Callable[[Iterable], Iterable] | None = None,
+    run: Callable[[Callable, Iterable], Iterable] = map,
 ) -> FolderSummary:
     """Write <root>/<split>/{image,mask,label,lung}/<patient>_z<NNN>.png and <root>/manifest.csv.
 
@@ -156,20 +165,21 @@ def write_synthetic_set(
         seed: Same seed, same bytes.
         min_severity: See generate_patient.
         progress: Wraps the iterable over patients, such as `tqdm.tqdm`.
+        run: Draws patients in their order: map, or imap of a pool of processes.
 
     Raises:
         UserError: As write_patients.
     """
+    request = {
+        "seed": seed,
+        "num_slices": num_slices,
+        "image_size": image_size,
+        "min_severity": min_severity,
+    }
 
     def draw(numbers: Sequence[int]) -> Iterator[Iterable[DataSlice]]:
-        for number in numbers:
-            slices = generate_patient(
-                seed=seed,
-                patient=number,
-                num_slices=num_slices,
-                image_size=image_size,
-                min_severity=min_severity,
-            )
+        drawn = run(partial(_draw_patient, request), numbers)
+        for number, slices in zip(numbers, drawn, strict=True):
             yield _data_slices(patient_name(number), slices)
 
     card = DataCard((_FACTS,), LUNG_WINDOW, 8, LABELS)
@@ -209,8 +219,8 @@ def write_patients(
     jobs: Iterable = [split for split in SPLITS for _ in range(num_patients.get(split, 0))]
     numbers = range(1, len(jobs) + 1)
     splits = {}
-    with whole_folder(Path(root)) as partial:
-        writer = DataFolderWriter(partial)
+    with whole_folder(Path(root)) as draft, ThreadPoolExecutor(_NUM_WRITERS) as writers:
+        writer = DataFolderWriter(draft, writers)
         for split, slices in zip(progress(jobs) if progress else jobs, draw(numbers), strict=True):
             for item in slices:
                 writer.add(item)

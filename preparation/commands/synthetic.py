@@ -1,13 +1,16 @@
 """prepare.py synthetic: a deterministic synthetic set of chest CT or X-rays with lesions."""
 
 import argparse
+import multiprocessing
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from datasets.manifest import SPLITS
 from datasets.synthetic.generate import write_synthetic_set
 from datasets.synthetic.radiographs import write_synthetic_radiographs
 from preparation.commands.output import bar, describe_folder_summary
-from utils.cli import add_out_argument
+from utils.cli import add_out_argument, positive_int
 from utils.errors import UserError
 
 _CT, _XRAY = "ct", "xray"
@@ -43,6 +46,13 @@ def add_synthetic(commands: argparse._SubParsersAction) -> None:
         default=0.0,
         help="least severity of disease, 0 to 1: more and larger lesions (default 0)",
     )
+    parser.add_argument(
+        "--processes",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="of CT, that draw patients side by side; the same files (default 1)",
+    )
     parser.set_defaults(function=make_synthetic)
 
 
@@ -69,10 +79,22 @@ def make_synthetic(arguments: argparse.Namespace) -> None:
         progress = bar("synthetic X-rays")
         summary = write_synthetic_radiographs(arguments.out, **common, progress=progress)
     else:
-        summary = write_synthetic_set(
-            arguments.out,
-            **common,
-            num_slices=arguments.slices or _SLICES,
-            progress=bar("synthetic CT"),
-        )
+        with _processes(arguments.processes) as run:
+            summary = write_synthetic_set(
+                arguments.out,
+                **common,
+                num_slices=arguments.slices or _SLICES,
+                progress=bar("synthetic CT"),
+                run=run,
+            )
     print(describe_folder_summary(arguments.out, summary, time.perf_counter() - start))
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[Callable]:
+    """map, or what does the same in several processes."""
+    if count == 1:
+        yield map
+        return
+    with multiprocessing.get_context("spawn").Pool(count) as pool:
+        yield pool.imap

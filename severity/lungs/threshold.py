@@ -35,21 +35,20 @@ class CoarseLungs(NamedTuple):
 
     Attributes:
         labels: (z, h, w) uint8: 0, LEFT or RIGHT.
-        lesions: (z, h, w) uint8: the lung that each block with lesion belongs to, 0 for none.
+        right: (z, h, w) bool: the patient's right side.
+        chest: (z, h, w) bool: the body without its wall.
     """
 
     labels: NDArray[np.uint8]
-    lesions: NDArray[np.uint8]
+    right: NDArray[np.bool_]
+    chest: NDArray[np.bool_]
 
 
-def segment_lungs(
-    hu: NDArray[np.int16], lesion: NDArray[np.bool_], grid: Grid
-) -> CoarseLungs | None:
-    """Both lungs with vessels and lesions, without trachea and main bronchi.
+def segment_lungs(hu: NDArray[np.int16], grid: Grid) -> CoarseLungs | None:
+    """Both lungs with vessels, without trachea and main bronchi.
 
     Args:
         hu: (z, h, w) HU of the blocks, slices from feet to head, columns from right to left.
-        lesion: (z, h, w) blocks that hold lesion.
         grid: Of the blocks.
 
     Returns:
@@ -67,7 +66,7 @@ def segment_lungs(
     right = right_of_patient(lung, hu, (columns[0] + columns[-1] + 1) / 2)
     labels = np.where(lung, np.where(right, np.uint8(RIGHT), np.uint8(LEFT)), np.uint8(0))
     labels = _closed(without_sliver(labels), grid)
-    return CoarseLungs(labels, _lesions_of_lungs(labels, lesion & _chest(body, grid), right))
+    return CoarseLungs(labels, right, _chest(body, grid))
 
 
 def _find_body(hu: NDArray[np.int16]) -> NDArray[np.bool_]:
@@ -134,26 +133,27 @@ def _chest(body: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     return body
 
 
-def _lesions_of_lungs(
-    labels: NDArray[np.uint8], lesion: NDArray[np.bool_], right: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """The lung of every lesion that touches one.
+def lesions_of_lungs(lungs: CoarseLungs, lesion: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The lung of every lesion in the chest that touches one.
 
     Consolidation is as dense as the chest wall, so the threshold leaves it out and the mask has to
     tell.
 
     Args:
-        labels: (z, h, w) lungs.
-        lesion: (z, h, w) lesion within the chest.
-        right: (z, h, w) the patient's right side.
+        lungs: Of the scan.
+        lesion: (z, h, w) blocks that hold lesion.
+
+    Returns:
+        (z, h, w) uint8: the lung that each block with lesion belongs to, 0 for none.
     """
-    parts, num_parts = ndimage.label(lesion, np.ones((3, 3, 3)))
+    labels = lungs.labels
+    parts, num_parts = ndimage.label(lesion & lungs.chest, np.ones((3, 3, 3)))
     touching = np.zeros(num_parts + 1, bool)
     for own, plane in zip(parts, labels, strict=True):
         near = cv2.dilate(plane, np.ones((3, 3), np.uint8)) > 0
         touching[own[near]] = True
     touching[0] = False
-    found = np.where(right, np.uint8(RIGHT), np.uint8(LEFT))
+    found = np.where(lungs.right, np.uint8(RIGHT), np.uint8(LEFT))
     for side in (LEFT, RIGHT):
         if not (labels == side).any():
             found[found == side] = LEFT + RIGHT - side

@@ -13,7 +13,7 @@ class Identity:
     """Probability 1 above the mean of a slice, else 0; counts the slices of every call."""
 
     def __init__(self, image_size: tuple[int, int]) -> None:
-        self.image_size = image_size
+        self.image_size, self.has_lung = image_size, False
         self.batches: list[int] = []
 
     def predict(self, images: Tensor) -> Tensor:

@@ -111,7 +111,9 @@ def test_what_cannot_be_exported_is_refused_and_nothing_written(
 ) -> None:
     best, out = folder / "small" / "seed2" / "best.pt", tmp_path / "net.onnx"
     refused(run_script(COMMAND, "--checkpoint", tmp_path / "no.pt", "--out", out), "no.pt")
-    refused(run_script(COMMAND, "--checkpoint", best, "--out", tmp_path / "net.pt"), ".onnx")
+    refused(
+        run_script(COMMAND, "--checkpoint", best, "--out", tmp_path / "net.pth"), ".onnx or .pt"
+    )
     refused(run_script(COMMAND, "--checkpoint", best, "--out", best / "net.onnx"), "--out")
     content = load_checkpoint(best)
     content["model"]["fusion.head.bias"].fill_(float("nan"))

@@ -42,7 +42,7 @@ class Recorder(Identity):
 class Columns:
     """Probability that grows from left to right, and as many classes as asked for."""
 
-    image_size = SIZE
+    image_size, has_lung = SIZE, False
 
     def __init__(self, num_channels: int = 1) -> None:
         self.num_channels = num_channels
@@ -195,9 +195,13 @@ def test_lungs_come_at_the_size_of_the_slice_and_flipped_with_it() -> None:
 
 def test_a_network_with_a_lung_head_gives_its_lungs(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    config = load_config(overrides=["model.name=coeranet", "data.image_size=64"])
+    overrides = ["model.name=coeranet", "data.image_size=64", "loss.function=own"]
+    config = load_config(overrides=[*overrides, "loss.args={}"])
     network = create_model("coeranet").eval()
-    run = SimpleNamespace(network=network, config=config, runtime=build_runtime(config))
+    run = SimpleNamespace(
+        network=network, config=config, trained=config, runtime=build_runtime(config)
+    )
+    assert NetworkPredictor(run).has_lung
     images = torch.randn(1, 1, 64, 64)
     heads = NetworkPredictor(run).predict_heads(images)
     with torch.no_grad():

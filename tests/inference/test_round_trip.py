@@ -16,7 +16,8 @@ from inference.failures import Failures
 from inference.images import predict_images
 from inference.inputs import find_inputs
 from inference.intensity_options import IntensityOptions
-from inference.volumes import VolumeOptions, fill_masks, predict_volume
+from inference.scan import LungSource, predict_scan
+from inference.volumes import VolumeOptions, predict_volume
 
 ORIGIN = (-120.5, 33.25, 1012.0)
 SIDES = (0.7, 0.9, 5.0)
@@ -68,9 +69,9 @@ def test_a_mask_comes_back_exactly_in_all_48_orientations(tmp_path: Path, tilt: 
         with open_nifti(path) as volume:
             model = identity_model(volume.shape[1:], ["evaluation.batch_size=4"])
             rule = IntensityOptions(None, unit="0-1").rule_for(volume, is_dicom=False)
-            out, prob = tmp_path / "mask.nii.gz", np.empty(volume.shape, np.uint8)
+            out, prob = tmp_path / "mask.nii.gz", np.zeros(volume.shape, np.uint8)
             with write_nifti(out, volume, np.uint8) as mask:
-                lesions = fill_masks(volume, rule, model, mask, prob, bits=8)
+                lesions = predict_scan(volume, rule, model, LungSource(), mask, prob)
                 np.testing.assert_array_equal(prob, 255 * mask)
                 assert lesions.areas == mask.sum((1, 2)).tolist()
         assert_same(out, path)

@@ -93,3 +93,22 @@ def test_a_head_that_the_loss_needs_and_the_network_lacks_is_refused() -> None:
     full = create_model("resunet", width=4, depth=18)
     assert check_heads(full, create_loss("dice")) == ["edge", "semantic"]
     assert check_heads(full, create_loss("joint")) == []
+
+
+def test_the_lung_term_counts_slices_with_a_lung_mask_alone(case: tuple[SegOutput, dict]) -> None:
+    output, batch = case
+    lung = torch.randn(2, 1, 6, 6, dtype=torch.float64, requires_grad=True)
+    target = torch.zeros(2, 1, 6, 6).double()
+    target[0, :, 1:4, 1:4] = 1
+    batch |= {"lung": target, "has_lung": torch.tensor([True, False])}
+    loss = create_loss("joint", lung=0.5)
+    assert loss.required_heads == {"mask", "edge", "semantic", "lung"}
+    terms = loss(output._replace(lung=lung), batch)
+    torch.testing.assert_close(terms["lung"], dice_loss(lung[:1], target[:1]))
+    without = create_loss("joint")(output, batch)["total"]
+    torch.testing.assert_close(terms["total"], without + 0.5 * terms["lung"])
+    (gradient,) = torch.autograd.grad(terms["total"], lung)
+    assert gradient[0].abs().min() > 0
+    assert gradient[1].abs().max() == 0
+    nobody = batch | {"lung": target * 0, "has_lung": torch.tensor([False, False])}
+    assert loss(output._replace(lung=lung), nobody)["lung"] == 0

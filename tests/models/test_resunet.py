@@ -195,3 +195,18 @@ def test_encoder_takes_torchvision_weights(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("not weights")
     with pytest.raises(UserError, match="not a weights file"):
         create_model("resunet", depth=18, encoder_weights=tmp_path / "text.pth")
+
+
+def test_the_lung_head_is_one_convolution_and_changes_nothing_else() -> None:
+    plain, dual = create_model("resunet", **SMALL), create_model("resunet", **SMALL, lung_head=True)
+    assert dual.heads == plain.heads | {"lung"}
+    assert dual.own_loss_args == {"lung": 1.0}
+    assert dual.lung_head.in_channels == SMALL["width"]
+    state = dual.state_dict()
+    assert set(state) - set(plain.state_dict()) == {"lung_head.weight", "lung_head.bias"}
+    plain.load_state_dict({key: state[key] for key in plain.state_dict()})
+    image = torch.randn(2, 1, 48, 32)
+    wanted, found = plain.eval()(image), dual.eval()(image)
+    assert found.lung.shape == (2, 1, 48, 32)
+    torch.testing.assert_close(found.mask, wanted.mask, rtol=0, atol=0)
+    assert wanted.lung is None

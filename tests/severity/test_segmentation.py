@@ -9,7 +9,7 @@ import pytest
 
 from severity.lungs.grid import Grid
 from severity.lungs.sides import LEFT, RIGHT
-from severity.lungs.threshold import CoarseLungs, segment_lungs
+from severity.lungs.threshold import CoarseLungs, lesions_of_lungs, segment_lungs
 from tests.severity.chest import (
     AIR_HU,
     LUNG_HU,
@@ -25,9 +25,8 @@ from tests.severity.chest import (
 CORONACASES = os.environ.get("CORONACASES_DIR")
 
 
-def segment(hu: np.ndarray, lesion: np.ndarray | None = None) -> CoarseLungs | None:
-    lesion = np.zeros(hu.shape, bool) if lesion is None else lesion
-    return segment_lungs(hu, lesion, Grid.of(hu.shape, SPACING))
+def segment(hu: np.ndarray) -> CoarseLungs | None:
+    return segment_lungs(hu, Grid.of(hu.shape, SPACING))
 
 
 def test_both_lungs_are_found_on_their_sides() -> None:
@@ -102,8 +101,8 @@ def test_consolidation_inside_and_at_the_pleura_belongs_to_the_lung() -> None:
     chest.hu[inside | pleural] = SOFT_HU
     without = segment(chest.hu)
     assert (without.labels == RIGHT)[inside].all()
-    found = segment(chest.hu, pleural)
-    lungs = np.where(found.labels > 0, found.labels, found.lesions)
+    found = segment(chest.hu)
+    lungs = np.where(found.labels > 0, found.labels, lesions_of_lungs(found, pleural))
     assert (lungs[pleural] == LEFT).all()
     for side in (RIGHT, LEFT):
         assert dice(lungs == side, chest.lung == side) > 0.97
@@ -114,8 +113,8 @@ def test_a_lesion_apart_from_the_lungs_belongs_to_none() -> None:
     apart = ellipsoid((0, 90, 0), (10, 8, 8))
     assert apart.any()
     assert not (chest.lung > 0)[apart].any()
-    found = segment(chest.hu, apart)
-    assert not found.lesions.any()
+    found = segment(chest.hu)
+    assert not lesions_of_lungs(found, apart).any()
     assert not found.labels[apart].any()
 
 
@@ -147,10 +146,11 @@ def test_lungs_of_real_scans_are_those_of_their_annotators(patient: int) -> None
     lesion = [cv2.imread(str(folder / "mask" / name), 0) > 0 for folder, name in folders]
     spacing = (2.0, 1.45, 1.45)
     hu = np.rint(grey / 255 * 1500 - 1250).astype(np.int16)
-    found = segment_lungs(hu, np.stack(lesion), Grid.of(hu.shape, spacing))
+    found = segment_lungs(hu, Grid.of(hu.shape, spacing))
+    owners = lesions_of_lungs(found, np.stack(lesion))
     ours, theirs = [], []
     for index, (folder, name) in enumerate(folders):
         if (folder / "lung" / name).exists():
             theirs.append(cv2.imread(str(folder / "lung" / name), 0) > 0)
-            ours.append((found.labels[index] > 0) | (found.lesions[index] > 0))
+            ours.append((found.labels[index] > 0) | (owners[index] > 0))
     assert dice(np.stack(ours), np.stack(theirs)) > 0.965
