@@ -6,6 +6,7 @@ from datasets.sources import SOURCES
 from preparation.commands.check import add_check
 from preparation.commands.convert import add_source
 from preparation.commands.describe import add_describe
+from preparation.commands.few_labels import add_few_labels
 from preparation.commands.generic import add_generic
 from preparation.commands.lungs import add_lungs
 from preparation.commands.output import describe_source
@@ -34,6 +35,7 @@ def main() -> None:
     add_check(commands)
     add_describe(commands)
     add_lungs(commands, lungs_of_slices)
+    add_few_labels(commands)
     arguments = parser.parse_args()
     arguments.function(arguments)
 
