@@ -23,7 +23,6 @@ MANIFEST_COLUMNS = (
     "lesion_px", "lung_px",
 )  # fmt: skip
 UNLABELLED = "unlabelled"  # a folder beside the splits, of images alone
-HIDDEN = "hidden"  # masks of unlabelled slices that are known: to score by, never to learn from
 _POOL = ".pool"  # where slices wait for their split
 _IN_FLIGHT = 8  # slices that wait for a thread; bounds the memory, whatever the size of a scan
 
