@@ -1,8 +1,8 @@
 """Pseudo labels as files to look at: made round by round, scored where the truth is known.
 
 <run>/pseudo_labels/round001/ holds mask/NAME.png (probability of lesion in 255ths), labels.csv (a
-row per slice) and montage.png, and appears whole or not at all; labels.csv beside the rounds has
-the rows of all of them, tensorboard/ their curves.
+row per slice) and montage.png (CT, pseudo label and, where it is known, the truth), and appears
+whole or not at all; labels.csv beside the rounds has the rows of all, tensorboard/ their curves.
 """
 
 import shutil
@@ -10,15 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from datasets.batches import SliceKey, create_loader
 from datasets.image_io import read_gray, write_png
 from datasets.pairing import HIDDEN, images_by_stem
-from figures.panels import Panel, draw_grid
 from training.data import build_dataset
 from training.distributed import World
 from training.prediction import check_prediction, logits_to_prob, resize_prob
@@ -30,7 +29,7 @@ from utils.files import read_rows, whole_folder, write_rows
 
 FOLDER, TABLE = "pseudo_labels", "labels.csv"
 _FLIPS = ((), (2,), (3,), (2, 3))
-_MOST_SHOWN, _PANEL_INCHES = 8, 1.9
+_MOST_SHOWN, _TILE, _HEAD = 8, 192, 18  # slices of a montage; px
 _CURVES = ("confidence", "kept", "lesion_share", "reliability", "dice")
 
 
@@ -114,7 +113,7 @@ class PseudoLabels:
             wanted = set(names)
             indices = [i for i, name in enumerate(self.names) if name in wanted]
             shown = set(indices[:: -(-len(indices) // _MOST_SHOWN)])
-            rows, panels = [], {}
+            rows, tiles = [], []
             with whole_folder(folder) as draft:
                 (draft / "mask").mkdir()
                 for item in self._label(networks, indices):
@@ -123,10 +122,10 @@ class PseudoLabels:
                     truth = read_gray(truths[name]) > 0 if name in truths else None
                     rows.append(self._row(number, item, truth))
                     if item.index in shown:
-                        panels[name] = _panels(item, truth)
+                        tiles.append(_tiles(item, truth, name))
                 write_rows(draft / TABLE, rows)
-                montage = _montage(panels)
-                montage.savefig(draft / "montage.png", dpi=100)
+                montage = np.vstack(tiles)
+                write_png(draft / "montage.png", montage)
                 self._record(number, rows, montage)
         rounds = sorted(self.folder.glob("round*"))
         write_rows(self.folder / TABLE, [row for f in rounds for row in read_rows(f / TABLE)])
@@ -175,14 +174,14 @@ class PseudoLabels:
             "dice": _rounded(None if truth is None else _dice(prob >= 0.5, truth)),
         }
 
-    def _record(self, number: int, rows: Sequence[dict[str, Any]], montage: Figure) -> None:
+    def _record(self, number: int, rows: Sequence[dict[str, Any]], montage: np.ndarray) -> None:
         """A point of every curve, and the montage, for TensorBoard."""
         values = {key: [row[key] for row in rows if row[key] != ""] for key in _CURVES}
         means = {key: sum(own) / len(own) for key, own in values.items() if own}
         logbook = Logbook(self.folder / "tensorboard", first_epoch=number)
         try:
             logbook.write_scalars(FOLDER, means | {"slices": len(rows)}, number)
-            logbook.write_figure(f"{FOLDER}/montage", montage, number)
+            logbook.write_image(f"{FOLDER}/montage", montage[..., None], number)
         finally:
             logbook.close()
 
@@ -202,13 +201,22 @@ def _rounded(value: float | None) -> float | str:
     return "" if value is None else round(float(value), 6)
 
 
-def _panels(item: _Labelled, truth: np.ndarray | None) -> list[Panel]:
-    panels = [Panel("CT", item.image, is_probability=False), Panel("pseudo label", item.prob)]
-    return panels if truth is None else [*panels, Panel("hidden truth", truth.astype(np.float32))]
+def _tiles(item: _Labelled, truth: np.ndarray | None, name: str) -> np.ndarray:
+    """CT, pseudo label and hidden truth of a slice side by side, its name above; (H, W) uint8."""
+    low, high = item.image.min(), item.image.max()
+    grey = (item.image - low.astype(np.float32)) * (255 / max(float(high) - float(low), 1.0))
+    blank = np.zeros_like(grey) if truth is None else truth * 255.0
+    row = np.hstack([_fitted(pixels) for pixels in (grey, item.prob * 255, blank)])
+    head = np.zeros((_HEAD, row.shape[1]), np.uint8)
+    cv2.putText(head, name, (4, _HEAD - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
+    return np.vstack([head, row])
 
 
-def _montage(panels: dict[str, list[Panel]]) -> Figure:
-    """Rows of CT, pseudo label and, where all have one, hidden truth."""
-    num_columns = min(len(row) for row in panels.values())
-    rows = [row[:num_columns] for row in panels.values()]
-    return draw_grid(list(panels), rows, _PANEL_INCHES * num_columns)
+def _fitted(pixels: np.ndarray) -> np.ndarray:
+    """Pixels as large as fit into a tile."""
+    scale = _TILE / max(pixels.shape)
+    size = tuple(max(1, round(side * scale)) for side in pixels.shape[::-1])
+    tile = np.zeros((_TILE, _TILE), np.uint8)
+    fitted = cv2.resize(pixels.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    tile[: size[1], : size[0]] = np.rint(fitted)
+    return tile
