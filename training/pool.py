@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from datasets.batches import SliceKey, share_of
 from datasets.cache import open_cache
+from datasets.crop import LUNGS, Box
 from datasets.data_folder import UNLABELLED
 from datasets.image_io import read_gray
 from datasets.inspection import MaskEncoding, inspect_slices
@@ -19,9 +20,9 @@ from datasets.pairing import find_slices, find_unlabelled
 from datasets.slices import SliceDataset
 from training.distributed import World
 from training.split import Split
+from utils import messages
 from utils.config import Config, DataConfig
 from utils.errors import UserError
-from utils.messages import count as count_words
 from utils.messages import first_of
 
 _LAPS = 1000  # more than a set is gone through in an epoch
@@ -47,7 +48,7 @@ def open_pool(config: DataConfig, world: World) -> Split:
         shared = sorted({entry.patient for entry in slices} & {entry.patient for entry in held})
         if shared:
             raise UserError(
-                f"{root / UNLABELLED}: {count_words(len(shared), 'patient')} of {split}: "
+                f"{root / UNLABELLED}: {messages.count(len(shared), 'patient')} of {split}: "
                 f"{first_of(shared)}; leave their slices out of the pool"
             )
     with world.first_on_machine():
@@ -56,7 +57,7 @@ def open_pool(config: DataConfig, world: World) -> Split:
     return Split(UNLABELLED, slices, inspect_slices(slices, None, facts), cache)
 
 
-def refuse_classes(config: Config) -> None:
+def refuse_misfits(config: Config) -> None:
     """Refuse what learning without labels has no form for.
 
     Raises:
@@ -68,6 +69,12 @@ def refuse_classes(config: Config) -> None:
             f"data.classes: training.procedure {procedure} tells lesion from background; set it "
             "to null"
         )
+    if config.data.extra:
+        raise UserError(
+            f"data.extra: training.procedure {procedure} learns from one folder; set it to []"
+        )
+    if config.data.crop == LUNGS:
+        raise UserError("data.crop: the pool has no lung masks; take body, or null")
     if config.data.guide is not None:
         raise UserError(
             f"data.guide: training.procedure {procedure} has no guide for the pool; set it to null"
@@ -93,11 +100,12 @@ class PoolDataset(SliceDataset):
         seed = key.seed if isinstance(key, SliceKey) else None
         return super().__getitem__(key) | {"is_unlabelled": True, "draw": seed or 0}
 
-    def _load(self, index: int) -> tuple[Tensor, Tensor]:
-        image, masks = super()._load(index)
+    def _load(self, index: int) -> tuple[Tensor, Tensor, Box | None]:
+        image, masks, box = super()._load(index)
         if path := self.maps.get(self.slices[index].name):
-            masks[0] = torch.from_numpy(read_map(path))
-        return image, masks
+            label = torch.from_numpy(read_map(path))
+            masks[0] = label if box is None else box.of(label)
+        return image, masks, box
 
 
 def read_map(path: Path) -> np.ndarray:
@@ -133,7 +141,7 @@ def without_labels(
     )
 
 
-class JoinedSlices(Dataset[dict[str, Any]]):
+class WithPool(Dataset[dict[str, Any]]):
     """Labelled slices, then those of the pool, as one data set.
 
     Args:
@@ -161,7 +169,7 @@ class JoinedSlices(Dataset[dict[str, Any]]):
 
 
 class MixedBatches(Sampler[list[SliceKey]]):
-    """One process's share of batches of labelled slices, then unlabelled ones, of JoinedSlices.
+    """One process's share of batches of labelled slices, then unlabelled ones, of WithPool.
 
     Both sets are gone through in random orders, again and again; an epoch has as many steps as the
     longer one has full batches, and what fills none waits for another order.

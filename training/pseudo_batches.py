@@ -14,7 +14,7 @@ _OUT = -30.0  # logit whose sigmoid, 1e-13, has no weight in a sum
 
 
 class SettledBatches:
-    """The batches of a loader of JoinedSlices, pseudo labels and edges brought to the contract.
+    """The batches of a loader of WithPool, pseudo labels and edges brought to the contract.
 
     Args:
         batches: With the grey values of pseudo labels as masks.
@@ -39,7 +39,7 @@ def settle(batch: Batch, settings: SemiSupervisedConfig, edge_width: int) -> Bat
     """A batch with the pseudo labels as targets, the strong view of their slices, and `ignored`.
 
     Args:
-        batch: Of JoinedSlices; masks of the pool are probabilities in 255ths.
+        batch: Of WithPool; masks of the pool are probabilities in 255ths.
         settings: Thresholds, strong view, whether labels stay soft.
         edge_width: Of edges, px.
     """

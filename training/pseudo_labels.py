@@ -20,7 +20,7 @@ from datasets.image_io import read_gray, write_png
 from datasets.pairing import HIDDEN, images_by_stem
 from training.data import build_dataset
 from training.distributed import World
-from training.prediction import check_prediction, logits_to_prob, resize_prob
+from training.prediction import boxes_of, check_prediction, logits_to_prob, resize_prob
 from training.runtime import Runtime
 from training.split import Split
 from training.tensorboard import Logbook
@@ -141,11 +141,11 @@ class PseudoLabels:
         for keys, batch in zip(batches, loader, strict=True):
             images = self.runtime.move(batch)["image"]
             probs = [self._prob(network, images) for network in networks]
-            for place, key in enumerate(keys):
+            for place, (key, box) in enumerate(zip(keys, boxes_of(batch), strict=True)):
                 image = self._dataset.original(key.index)[0]
                 own, *earlier = (prob[place].cpu() for prob in probs)
                 agreement = [_dice(own.numpy() >= 0.5, e.numpy() >= 0.5) for e in earlier]
-                prob = resize_prob(own, image.shape).numpy()
+                prob = resize_prob(own, image.shape, box).numpy()
                 check_prediction(prob, self.names[key.index])
                 reliability = sum(agreement) / len(agreement) if agreement else None
                 yield _Labelled(key.index, image, prob, reliability)

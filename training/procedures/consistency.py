@@ -12,7 +12,7 @@ from training.consistency import ConsistencyStep
 from training.data import TrainingData, build_training_loader
 from training.distributed import World
 from training.epoch_record import TrainResult
-from training.pool import JoinedSlices, MixedBatches, open_pool, refuse_classes, without_labels
+from training.pool import MixedBatches, WithPool, open_pool, refuse_misfits, without_labels
 from training.procedures.supervised import build_trainer
 from training.run_folder import RunFolder
 from training.runtime import Runtime
@@ -55,7 +55,7 @@ def _consistency(
     *,
     is_hard: bool,
 ) -> Iterator[Trainer]:
-    refuse_classes(config)
+    refuse_misfits(config)
     training, procedure = config.training, config.training.procedure
     if training.ema_decay is None:
         raise UserError(
@@ -109,7 +109,7 @@ class ConsistencyTrainer(Trainer):
                 f"semi_supervised.batch_size: {wanted} slices, but the pool has {len(pool)}; "
                 "lower it"
             )
-        joined = JoinedSlices(data.dataset, pool)
+        joined = WithPool(data.dataset, pool)
         batches = MixedBatches(
             (len(data.dataset), len(pool)),
             (config.training.batch_size, wanted),

@@ -7,7 +7,7 @@ import numpy as np
 from datasets.batches import SeededBatches
 from training.data import TrainingData, build_training_loader
 from training.distributed import World
-from training.pool import JoinedSlices, without_labels
+from training.pool import WithPool, without_labels
 from training.procedures.consistency import refuse_collapse
 from training.pseudo_batches import ConfidentLoss, SettledBatches
 from training.pseudo_labels import PseudoLabels
@@ -61,7 +61,7 @@ class PseudoTrainer(Trainer):
         maps = self.labels.maps(number)
         pool = without_labels(self.labels.pool, self.data.dataset, maps)
         labelled = self.data.dataset if self.with_labelled else None
-        joined = JoinedSlices(labelled, pool, maps.keys() if self.names is None else self.names)
+        joined = WithPool(labelled, pool, maps.keys() if self.names is None else self.names)
         batches = SeededBatches(
             len(joined),
             config.training.batch_size,

@@ -27,7 +27,7 @@ from torch import nn
 from training.builders import build_network
 from training.checkpoint import entry, load_checkpoint, load_weights
 from training.distributed import World
-from training.pool import open_pool, refuse_classes
+from training.pool import open_pool, refuse_misfits
 from training.procedures.pseudo_trainer import (
     PseudoTrainer,
     RoundsTrainer,
@@ -57,7 +57,7 @@ def self_training(
     Raises:
         UserError: As build_trainer; settings that do not go together, or an empty pool.
     """
-    refuse_classes(config)
+    refuse_misfits(config)
     run = _SelfTraining(config, folder, runtime, world)
     stages = run.stages()
     begun = [i for i, (stage, _) in enumerate(stages) if stage.is_begun()]
