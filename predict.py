@@ -159,13 +159,9 @@ def idle_options(
     if not x_rays:
         of_volumes |= of_reports
     idle = [option for option, is_given in of_volumes.items() if is_given and not volumes]
-<<<<<<< HEAD
-    if arguments.lung and arguments.no_severity and (volumes or x_rays) and not sees_lungs:
-=======
     if arguments.lungs_by == THRESHOLD and not volumes:
         idle.append(f"--lung {THRESHOLD}")
-    if arguments.lung and arguments.no_severity and (volumes or x_rays):
->>>>>>> h_shipped
+    if arguments.lung and arguments.no_severity and (volumes or x_rays) and not sees_lungs:
         idle.append("--lung")
     if all(case.series is None for case in cases):
         of_series = {"--patient-id": arguments.patient_id}

@@ -7,6 +7,7 @@ from preparation.commands.by_slice import add_by_slice
 from preparation.commands.check import add_check
 from preparation.commands.convert import add_source
 from preparation.commands.describe import add_describe
+from preparation.commands.few_labels import add_few_labels
 from preparation.commands.generic import add_generic
 from preparation.commands.lungs import add_lungs
 from preparation.commands.nnunet import add_nnunet
@@ -38,6 +39,7 @@ def main() -> None:
     add_describe(commands)
     add_lungs(commands, lungs_of_slices)
     add_nnunet(commands)
+    add_few_labels(commands)
     arguments = parser.parse_args()
     arguments.function(arguments)
 

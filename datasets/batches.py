@@ -87,17 +87,19 @@ class SeededBatches(Sampler[list[SliceKey]]):
         keys = [SliceKey(*pair) for pair in zip(order, seeds, strict=True)]
         for step in range(self.first_step, self.num_steps):
             stop = (step + 1) * self.batch_size if step + 1 < self.num_steps else None
-            yield self._share(keys[step * self.batch_size : stop])
+            batch = keys[step * self.batch_size : stop]
+            yield share_of(batch, self.rank, self.world_size)
 
     def _each_once(self, generator: torch.Generator) -> list[int]:
         return torch.randperm(self.num_slices, generator=generator).tolist()
 
-    def _share(self, batch: list[SliceKey]) -> list[SliceKey]:
-        """This process's part of a batch."""
-        least, more = divmod(len(batch), self.world_size)
-        start = self.rank * least + min(self.rank, more)
-        share = batch[start : start + least + (self.rank < more)]
-        return share or [batch[0]._replace(is_padding=True)]
+
+def share_of(batch: list[SliceKey], rank: int, world_size: int) -> list[SliceKey]:
+    """A process's part of a batch: contiguous, sizes differ by one at most, larger ones first."""
+    least, more = divmod(len(batch), world_size)
+    start = rank * least + min(rank, more)
+    share = batch[start : start + least + (rank < more)]
+    return share or [batch[0]._replace(is_padding=True)]
 
 
 class OrderedBatches(Sampler[list[SliceKey]]):

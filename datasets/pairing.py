@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from datasets.data_folder import UNLABELLED
 from datasets.image_io import IMAGE_SUFFIXES
 from datasets.manifest import (
     ManifestEntry,
@@ -17,6 +18,7 @@ from datasets.slice_names import patient_of_stem
 from utils.errors import UserError
 from utils.messages import first_of
 
+HIDDEN = "hidden"  # has masks of unlabelled slices: pseudo labels are scored by them, no more
 # Where lung masks lie, by where they are from; derived ones are those of prepare.py lungs.
 LUNG_FOLDERS = {"given": "lung", "derived": "lung_derived", "none": None}
 
@@ -24,14 +26,15 @@ LUNG_FOLDERS = {"given": "lung", "derived": "lung_derived", "none": None}
 class SliceFiles(NamedTuple):
     """The files of one slice; edge and lung are None where the folder has none, guide unless asked.
 
-    The mask is a class map where classes are told apart. Spacing is height and width of a px in mm,
-    None where no manifest says; so is distance, of the slices of its scan.
+    The mask is None where nobody has drawn one, as in the folder unlabelled; it is a class map
+    where classes are told apart. Spacing is height and width of a px in mm, None where no manifest
+    says; so is distance, of the slices of its scan.
     """
 
     name: str
     patient: str
     image: Path
-    mask: Path
+    mask: Path | None
     edge: Path | None
     lung: Path | None
     spacing: tuple[float, float] | None = None
@@ -90,6 +93,17 @@ def find_slices(
             or ManifestEntry(patient_of_stem(stem), spacing=None)
         ]
     ]
+
+
+def find_unlabelled(root: Path) -> list[SliceFiles]:
+    """The slices of <root>/unlabelled/image, sorted by name; [] where there are none."""
+    entries = read_manifest(root)
+    found = []
+    for stem, image in sorted(images_by_stem(root / UNLABELLED / "image").items()):
+        entry = entries.get(slice_key(UNLABELLED, stem))
+        patient, spacing = entry or (patient_of_stem(stem), None)
+        found.append(SliceFiles(stem, patient, image, None, None, None, spacing))
+    return found
 
 
 def _check_pairs(

@@ -34,7 +34,7 @@ class SliceFacts(NamedTuple):
 
 
 def read_slice(files: SliceFiles) -> StoredSlice:
-    """Decode the files of one slice.
+    """Decode the files of one slice; the mask is blank where there is none.
 
     Raises:
         UserError: A file is damaged, or sizes differ.
@@ -47,6 +47,8 @@ def read_slice(files: SliceFiles) -> StoredSlice:
                 f"{path}: {other.shape[0]} x {other.shape[1]} px, but {files.image} has "
                 f"{image.shape[0]} x {image.shape[1]} px; both must have the same size"
             )
+    if others[0] is None:
+        others[0] = np.zeros(image.shape, np.uint8)
     return StoredSlice(image, *others)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datasets.batches import OrderedBatches, SeededBatches, SliceKey, create_loader
 from datasets.pairing import LUNG_FOLDERS, check_patients
@@ -48,12 +48,14 @@ class TrainingData(NamedTuple):
     Attributes:
         train: Batches of training slices.
         batches: Their order; told the epoch before it is iterated.
+        dataset: The training slices, augmented.
         val: Batches of validation slices.
         pictures: One batch of a few validation slices with lesion, the same in every process.
     """
 
     train: DataLoader[dict[str, Any]] | OnDevice
     batches: SeededBatches
+    dataset: SliceDataset | JoinedSlices
     val: DataLoader[dict[str, Any]]
     pictures: DataLoader[dict[str, Any]]
 
@@ -99,15 +101,26 @@ def build_training_data(
         world_size=world.size,
         order=order,
     )
+    is_finished = not config.data.augment_on_device
+    datasets = [build_dataset(config.data, p, augment=True, is_finished=is_finished) for p in parts]
+    dataset = datasets[0] if len(datasets) == 1 else JoinedSlices(datasets)
     shown = [[SliceKey(index) for index in _pick_cases(config, val)]]
     return TrainingData(
-        train=_build_training_loader(config.data, parts, batches, runtime),
+        train=build_training_loader(config.data, dataset, batches, runtime),
         batches=batches,
+        dataset=dataset,
         val=build_evaluation_loader(config, val, runtime, world),
         pictures=create_loader(
             build_dataset(config.data, val, augment=False), shown, num_workers=0
         ),
     )
+
+
+def count_labelled(dataset: SliceDataset | JoinedSlices) -> dict[str, int]:
+    """Slices and patients that are learnt from with their masks, for run_info.json."""
+    parts = dataset.parts if isinstance(dataset, JoinedSlices) else [dataset]
+    patients = [entry.patient for part in parts for entry in part.slices]
+    return {"slices": len(patients), "patients": len(set(patients))}
 
 
 def _describe(config: DataConfig, parts: Sequence[Split], val: Split) -> None:
@@ -148,13 +161,13 @@ def _check_batch_size(batch_size: int, world: World) -> None:
         )
 
 
-def _build_training_loader(
-    config: DataConfig, parts: Sequence[Split], batches: SeededBatches, runtime: Runtime
+def build_training_loader(
+    config: DataConfig,
+    dataset: Dataset[dict[str, Any]],
+    batches: Sampler[list[SliceKey]],
+    runtime: Runtime,
 ) -> DataLoader[dict[str, Any]] | OnDevice:
     """The loader of augmented slices, finished in its processes or on the device."""
-    is_finished = not config.augment_on_device
-    datasets = [build_dataset(config, p, augment=True, is_finished=is_finished) for p in parts]
-    dataset = datasets[0] if len(datasets) == 1 else JoinedSlices(datasets)
     loader = create_loader(
         dataset,
         batches,

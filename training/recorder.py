@@ -122,8 +122,9 @@ class Recorder(SilentRecorder):
     ) -> None:
         """Events, pictures where they are due, and a line for the terminal."""
         groups = {
-            "train/loss": trained.terms,
-            "train": {"dice_pooled": trained.dice_pooled},
+            "train/loss": {k: v for k, v in trained.terms.items() if "/" not in k},
+            "train": {k: v for k, v in trained.terms.items() if "/" in k}  # shares, not losses
+            | {"dice_pooled": trained.dice_pooled},
             "val/loss": terms,
             "val": plotted_scores(scores),
             "optimizer": {"learning_rate": learning_rate},

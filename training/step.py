@@ -142,7 +142,10 @@ class TrainingStep:
         """The loss terms over the slices that count, once every process has finite ones."""
         if self.world.size > 1:
             output, batch = drop_padding(output, batch)
-        terms = self.loss(output, batch)
+        return self._if_finite(self.loss(output, batch), output, batch)
+
+    def _if_finite(self, terms: dict[str, Tensor], output: SegOutput, batch: Batch) -> StepResult:
+        """The result, once every process has a finite total."""
         if self.world.any(not torch.isfinite(terms["total"]).item()):
             values = ", ".join(f"{name} {value.item():g}" for name, value in terms.items())
             raise self._not_finite(f"the loss is not finite ({values})", batch)

@@ -50,7 +50,10 @@ class Logbook:
         """A picture."""
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+        self.write_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], epoch)
+
+    def write_image(self, tag: str, pixels: np.ndarray, epoch: int) -> None:
+        """A picture (H, W, 1 or 3) uint8."""
         self._events.add(summary.image(tag, pixels, dataformats="HWC"), epoch)
 
     def write_score(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:

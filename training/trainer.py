@@ -13,6 +13,7 @@ from training.classes import find_classes
 from training.data import TrainingData
 from training.distributed import World
 from training.engine import evaluate, train_one_epoch
+from training.epoch_record import TrainResult
 from training.interruption import StopRequest
 from training.random_state import random_state, restore_random_state, seed_everything
 from training.recorder import SilentRecorder
@@ -58,16 +59,28 @@ class Trainer:
         self.config, self.state, self.loss, self.data = config, state, loss, data
         self.runtime, self.folder, self.world, self.recorder = runtime, folder, world, recorder
         self.saved = (state.epoch, state.step) if state.epoch or state.step else None
-        self.step = TrainingStep(
-            state,
-            loss,
-            runtime,
-            world=world,
-            num_parts=config.training.accumulation_steps,
-            gradient_clip=config.training.gradient_clip,
-            clip_by=config.training.gradient_clip_by,
-            sizes=scaled_sizes(config.data.image_size, config.training.scales, state.model),
+        self.step = self.create_step(TrainingStep)
+
+    def create_step(self, kind: type[TrainingStep], **others: Any) -> TrainingStep:
+        """What makes an optimizer step, of a kind with further arguments."""
+        training, size = self.config.training, self.config.data.image_size
+        return kind(
+            self.state,
+            self.loss,
+            self.runtime,
+            world=self.world,
+            num_parts=training.accumulation_steps,
+            gradient_clip=training.gradient_clip,
+            clip_by=training.gradient_clip_by,
+            sizes=scaled_sizes(size, training.scales, self.state.model),
+            **others,
         )
+
+    def begin_epoch(self) -> None:
+        """Called before the batches of an epoch, also of one that goes on; for procedures."""
+
+    def end_epoch(self, trained: TrainResult) -> None:
+        """Called between the steps of an epoch and its validation; for procedures."""
 
     @property
     def is_finished(self) -> bool:
@@ -91,9 +104,11 @@ class Trainer:
         with self._kept_whatever_happens(), recorder.open(state):
             while not self.is_finished:
                 learning_rate = state.learning_rate
+                self.begin_epoch()
                 batches = self._batches_left()
                 train_one_epoch(self.step, batches, state.record, batches, self._after_step)
                 trained = state.record.over_processes(self.world).result()
+                self.end_epoch(trained)
                 terms, scores = self._validate()
                 state.finish_epoch(terms["total"])
                 improved = state.stopping.update(selection_dice(scores))

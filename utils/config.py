@@ -166,7 +166,7 @@ class EarlyStoppingConfig(_Section):
 class TrainingConfig(_Section):
     """The loop."""
 
-    procedure: Literal["supervised", "guided"]
+    procedure: Literal["supervised", "guided", "self_training", "mean_teacher", "fixmatch"]
     batch_size: Count
     accumulation_steps: Count
     epochs: Count
@@ -183,6 +183,37 @@ class TrainingConfig(_Section):
     gradient_clip: Positive | None
     gradient_clip_by: Literal["norm", "value"]
     scales: Annotated[list[Annotated[float, Field(gt=0, le=4)]], Field(min_length=1)]
+
+
+class StrongConfig(_Section):
+    """The strong view of slices without labels; see training.strong_view."""
+
+    brightness: NotNegative
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+    noise: NotNegative
+    blur: NotNegative
+
+
+class SemiSupervisedConfig(_Section):
+    """Learning from slices without labels; see training/procedures/."""
+
+    selection: Literal["random", "reliable"]
+    teacher: Name | None
+    slices_per_round: Count
+    rounds: Count | None
+    epochs_per_round: Count
+    student_epochs: Count | None
+    fine_tune_epochs: Count | None
+    flips: bool
+    soft_labels: bool
+    lesion_threshold: Annotated[float, Field(ge=0.5, lt=1)]
+    background_threshold: Annotated[float, Field(ge=0.5, lt=1)]
+    batch_size: Count
+    weight: Positive
+    ramp_up: NotNegative
+    cutmix: Fraction
+    strong: StrongConfig
+    collapse: Annotated[float, Field(ge=0, lt=1)]
 
 
 class EvaluationConfig(_Section):
@@ -220,6 +251,7 @@ class Config(_Section):
     scheduler: SchedulerConfig
     early_stopping: EarlyStoppingConfig
     training: TrainingConfig
+    semi_supervised: SemiSupervisedConfig
     evaluation: EvaluationConfig
     checkpoint: CheckpointConfig
     logging: LoggingConfig

@@ -64,6 +64,9 @@ class SegOutput(NamedTuple):
 class _Optional(TypedDict, total=False):
     label: torch.Tensor
     box: torch.Tensor
+    is_unlabelled: torch.Tensor
+    draw: torch.Tensor
+    ignored: torch.Tensor
 
 
 class Batch(_Optional):
@@ -76,6 +79,10 @@ class Batch(_Optional):
             only where classes are told apart. The mask is then any of them.
         box: (B, 4) int64, top, left, height and width in px of what was cut out of the slice as
             stored; only where slices are cropped.
+        is_unlabelled: (B,) bool, whether nobody has drawn the mask; this and the two below
+            in semi-supervised training alone.
+        draw: (B,) int64, seed of a slice's strong view.
+        ignored: (B, 1, H, W) float32, 1 where a pseudo label has no part in the loss.
         edge: (B, 1, H, W) float32, 0 or 1.
         lung: (B, 1, H, W) float32, 0 or 1; all 0 where has_lung is False.
         has_lung: (B,) bool, whether the case comes with a lung mask.

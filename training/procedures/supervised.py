@@ -6,7 +6,7 @@ from torch import nn
 
 from training.builders import build_loss, build_network, build_training_state
 from training.checkpoint import load_latest_checkpoint
-from training.data import build_training_data
+from training.data import build_training_data, count_labelled
 from training.distributed import World
 from training.random_state import seed_everything
 from training.recorder import Recorder, SilentRecorder
@@ -31,6 +31,7 @@ def build_trainer(
     runtime: Runtime,
     world: World,
     prepare: Callable[[nn.Module], None] | None = None,
+    kind: Callable[..., Trainer] = Trainer,
 ) -> Trainer:
     """What fits a network, or goes on with it.
 
@@ -41,6 +42,7 @@ def build_trainer(
         runtime: Device, precision, memory format.
         world: The processes of the job.
         prepare: Called with the new network before anything else is built.
+        kind: Of trainer.
 
     Raises:
         UserError: A wrong setting, data that cannot be read, or a folder that holds another run.
@@ -59,5 +61,6 @@ def build_trainer(
     recorder = SilentRecorder()
     if world.is_main:
         info = collect_run_info(state.model, runtime, config.training.seed, world)
+        info["labelled"] = count_labelled(data.dataset)
         recorder = Recorder(config, folder, runtime, data.pictures, info)
-    return Trainer(config, state, loss, data, runtime, folder, world, recorder)
+    return kind(config, state, loss, data, runtime, folder, world, recorder)

@@ -1,0 +1,250 @@
+"""train.py with slices without labels: what is written, what is read, and what goes on."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.faults.comparison import unequal
+from tests.semi_data import PROCEDURES, sets, write_pool
+from training.trainer import Trainer
+from utils.files import read_rows
+
+_opened: list[str] | None = None  # by this process, while a test wants to know
+_MAY_DIFFER = ("seconds", "record.seconds", "config.checkpoint.save_dir")
+
+
+def _note(event: str, arguments: tuple) -> None:
+    if _opened is not None and event == "open" and isinstance(arguments[0], str | bytes):
+        _opened.append(str(arguments[0]))
+
+
+sys.addaudithook(_note)
+
+
+@pytest.fixture
+def settings(small_settings: list[str]) -> list[str]:
+    """Those of a run that takes a second."""
+    network = {"model.name": "unet", "model.args": "{width: 4, num_levels: 2}"}
+    fast = network | {"loss.function": "dice", "data.image_size": 32}
+    kept = [pair for pair in small_settings if "=" in pair and not pair.startswith("model.args")]
+    return [part for pair in kept for part in ("--set", pair)] + sets(fast)
+
+
+@pytest.fixture
+def semi_root(data_root: Path) -> Path:
+    write_pool(data_root)
+    return data_root
+
+
+def run_folder(tmp_path: Path, name: str = "runs") -> Path:
+    return tmp_path / name / "train_config" / "seed2"
+
+
+@pytest.mark.parametrize("name", PROCEDURES)
+def test_no_file_of_test_is_opened_in_training(
+    name: str,
+    run_script: Callable,
+    settings: list[str],
+    semi_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("test_semi_supervised._opened", opened := [])
+    finished = run_script("train.py", *settings, *sets(PROCEDURES[name]))
+    assert finished.code == 0, finished.err
+    read = [path for path in opened if path.startswith(str(semi_root))]
+    assert any(f"{semi_root}/unlabelled/image/" in path for path in read)
+    assert not [path for path in read if path.startswith(str(semi_root / "test"))]
+    if PROCEDURES[name]["training.procedure"] != "self_training":
+        assert not [path for path in read if path.startswith(str(semi_root / "hidden"))]
+
+
+class Killed(BaseException):
+    """What no code of a run catches and goes on from: only files are left."""
+
+
+def _killing_trainer(number: int) -> Callable[[Trainer], None]:
+    """_after_step that ends everything after so many steps, all stages counted together."""
+    done, after_step = [0], Trainer._after_step
+
+    def kill(trainer: Trainer) -> None:
+        done[0] += 1
+        if done[0] == number:
+            raise Killed
+        after_step(trainer)
+
+    return kill
+
+
+@pytest.mark.parametrize(
+    ("name", "moments"),
+    [
+        ("rounds", (5, 11, 13)),
+        pytest.param("reliable", (6, 10, 17), marks=pytest.mark.slow),
+        ("mean_teacher", (3,)),
+        ("fixmatch", (4,)),
+    ],
+)
+def test_a_run_killed_within_and_between_rounds_ends_as_the_one_that_was_not(
+    name: str,
+    moments: tuple[int, ...],
+    run_script: Callable,
+    settings: list[str],
+    semi_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    more = {"training.deterministic": "true", "checkpoint.every_steps": 1}
+    settings = [*settings, *sets({"data.augmentation.noise": 0.1} | PROCEDURES[name] | more)]
+    assert run_script("train.py", *settings).code == 0
+    run_folder(tmp_path).parent.parent.rename(tmp_path / "whole")
+    begun = False
+    for moment in moments:
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "_after_step", _killing_trainer(moment if not begun else 4))
+            with pytest.raises(Killed):
+                run_script("train.py", *settings, *["--resume"] * begun)
+        begun = True
+    assert run_script("train.py", *settings, "--resume").code == 0
+    assert_same_files(run_folder(tmp_path), run_folder(tmp_path, "whole"))
+
+
+def assert_same_files(one: Path, two: Path) -> None:
+    """Every checkpoint, pseudo label and table, bit for bit."""
+    files = [p.relative_to(two) for k in ("*.pt", "*.png", "*.csv") for p in two.rglob(k)]
+    assert len(files) >= 2
+    for file in files:
+        if file.suffix == ".pt":
+            pair = [torch.load(folder / file, weights_only=True) for folder in (one, two)]
+            assert [k for k in unequal(*pair) if k not in _MAY_DIFFER] == [], file
+        elif file.name != "montage.png":
+            assert (one / file).read_bytes() == (two / file).read_bytes(), file
+
+
+def test_pseudo_labels_are_files_scored_by_the_hidden_truth(
+    run_script: Callable, settings: list[str], semi_root: Path, tmp_path: Path
+) -> None:
+    assert run_script("train.py", *settings, *sets(PROCEDURES["rounds"])).code == 0
+    folder = run_folder(tmp_path) / "pseudo_labels"
+    rows = read_rows(folder / "labels.csv")
+    assert sorted(row["name"] for row in rows) == [
+        f"unlabelled{i // 2:02d}_z{i:03d}" for i in range(8)
+    ]
+    assert [row["round"] for row in rows] == ["1"] * 3 + ["2"] * 3 + ["3"] * 2
+    for row in rows:
+        place = folder / f"round{int(row['round']):03d}"
+        label = cv2.imread(str(place / "mask" / f"{row['name']}.png"), -1)
+        truth = cv2.imread(str(semi_root / "hidden" / "mask" / f"{row['name']}.png"), -1) > 0
+        pred = label >= 128
+        total = pred.sum() + truth.sum()
+        dice = 2 * (pred & truth).sum() / total if total else 1
+        assert float(row["dice"]) == pytest.approx(dice, abs=1e-6)
+        assert float(row["lesion_share"]) == pytest.approx(pred.mean(), abs=1e-6)
+        assert cv2.imread(str(place / "montage.png")) is not None
+    assert list((folder / "tensorboard").glob("events*"))
+
+
+def test_the_reliable_half_comes_first_and_the_other_is_labelled_anew(
+    run_script: Callable, settings: list[str], semi_root: Path, tmp_path: Path
+) -> None:
+    finished = run_script("train.py", *settings, *sets(PROCEDURES["reliable"]))
+    assert finished.code == 0
+    folder = run_folder(tmp_path) / "pseudo_labels"
+    first, second = (read_rows(folder / f"round{n:03d}" / "labels.csv") for n in (1, 2))
+    by_rank = sorted(first, key=lambda row: (-float(row["reliability"]), row["name"]))
+    assert len(first) == 8
+    assert {row["name"] for row in second} == {row["name"] for row in by_rank[4:]}
+    assert "4 pseudo labels up to round 1" in finished.out
+    assert "8 pseudo labels up to round 2" in finished.out
+    maps = (folder / "round001" / "mask").iterdir()
+    assert set(np.unique([cv2.imread(str(path), -1) for path in maps])) - {0, 255}  # soft
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "parts"),
+    [
+        ("rounds", {"semi_supervised.slices_per_round": 9}, ("slices_per_round: 9", "pool has 8")),
+        ("rounds", {"semi_supervised.teacher": "gone.pt"}, ("gone.pt",)),
+        ("reliable", {"semi_supervised.teacher": "t.pt"}, ("semi_supervised.teacher", "reliable")),
+        ("reliable", {"training.epochs": 2}, ("training.epochs", "3 or more")),
+        ("fixmatch", {"training.ema_decay": "null"}, ("training.ema_decay", "fixmatch")),
+        ("fixmatch", {"semi_supervised.batch_size": 3}, ("semi_supervised.batch_size", "pairs")),
+        ("fixmatch", {"semi_supervised.batch_size": 10}, ("batch_size: 10", "pool has 8")),
+        ("mean_teacher", {"training.accumulation_steps": 2}, ("accumulation_steps",)),
+        ("mean_teacher", {"data.guide": "maps"}, ("data.guide",)),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_a_line(
+    name: str,
+    changes: dict,
+    parts: tuple[str, ...],
+    run_script: Callable,
+    settings: list[str],
+    semi_root: Path,
+    tmp_path: Path,
+    refused: Callable,
+) -> None:
+    refused(run_script("train.py", *settings, *sets(PROCEDURES[name] | changes)), *parts)
+    assert not (run_folder(tmp_path) / "last.pt").exists()
+
+
+def test_an_empty_pool_and_one_with_a_patient_of_val_or_test_are_refused(
+    run_script: Callable, settings: list[str], data_root: Path, refused: Callable
+) -> None:
+    settings = [*settings, *sets(PROCEDURES["fixmatch"])]
+    refused(run_script("train.py", *settings), "unlabelled/image", "few-labels")
+    write_pool(data_root)
+    for split in ("val", "test"):
+        names = [data_root / kind / f"{split}00_z000.png" for kind in ("test/image", "val/image")]
+        path = data_root / "unlabelled" / "image" / f"{split}00_z007.png"
+        cv2.imwrite(str(path), cv2.imread(str(next(n for n in names if n.exists())), -1))
+        refused(run_script("train.py", *settings), f"1 patient of {split}: {split}00")
+        path.unlink()
+
+
+def test_a_teacher_of_another_network_is_refused_and_one_of_the_same_labels_at_once(
+    run_script: Callable,
+    settings: list[str],
+    semi_root: Path,
+    tmp_path: Path,
+    refused: Callable,
+) -> None:
+    assert run_script("train.py", *settings, *sets({"training.epochs": 3})).code == 0
+    teacher = run_folder(tmp_path).rename(tmp_path / "teacher") / "best.pt"
+    settings = [*settings, *sets(PROCEDURES["rounds"] | {"semi_supervised.teacher": teacher})]
+    other = run_script("train.py", *settings, *sets({"model.args.width": 8}))
+    refused(other, "semi_supervised.teacher", "another network", "model.args")
+    finished = run_script("train.py", *settings)
+    assert finished.code == 0
+    assert finished.out.index("pseudo labels up to round 1") < finished.out.index("epoch   1/")
+
+
+@pytest.fixture
+def half_lesion(semi_root: Path) -> list[str]:
+    """Labelled slices half of which is lesion, of which the pool has a tenth; settings to learn."""
+    bright = np.arange(64)[None] < np.full((64, 1), 32)
+    for path in (semi_root / "train" / "image").iterdir():
+        noise = np.random.default_rng(0).normal(0, 8, bright.shape)
+        cv2.imwrite(str(path), (60 + 90 * bright + noise).astype(np.uint8))
+        cv2.imwrite(str(path.parent.parent / "mask" / path.name), bright.astype(np.uint8) * 255)
+    return sets(
+        {"training.epochs": 8, "semi_supervised.collapse": 0.6, "loss.function": "bce_dice"}
+    )
+
+
+@pytest.mark.parametrize("name", ["fixmatch", "mean_teacher", "rounds"])
+def test_next_to_no_lesion_in_the_pool_stops_the_run(
+    name: str, run_script: Callable, settings: list[str], half_lesion: list[str], refused: Callable
+) -> None:
+    changes = {
+        "training.ema_decay": 0.5,
+        "semi_supervised.ramp_up": 4,
+        "semi_supervised.weight": 0.1,
+    }
+    changes |= {"optimizer.learning_rate": "3e-2", "semi_supervised.slices_per_round": 8}
+    own = [*sets(PROCEDURES[name] | changes), *half_lesion]
+    refused(run_script("train.py", *settings, *own), "collapsed to background", "semi_supervised.")

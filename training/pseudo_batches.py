@@ -1,0 +1,82 @@
+"""Batches of labelled slices and pseudo labels, and the loss of the px that count."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from datasets.edges import edge_of_mask
+from training.strong_view import strong_view
+from utils.config import SemiSupervisedConfig
+from utils.contracts import Batch, SegOutput
+
+_OUT = -30.0  # logit whose sigmoid, 1e-13, has no weight in a sum
+
+
+class SettledBatches:
+    """The batches of a loader of WithPool, pseudo labels and edges brought to the contract.
+
+    Args:
+        batches: With the grey values of pseudo labels as masks.
+        settings: Thresholds, strong view, whether labels stay soft.
+        edge_width: Of edges derived from masks, px.
+    """
+
+    def __init__(
+        self, batches: Iterable[Batch], settings: SemiSupervisedConfig, edge_width: int
+    ) -> None:
+        self.batches, self.settings, self.edge_width = batches, settings, edge_width
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.batches:
+            yield settle(batch, self.settings, self.edge_width)
+
+
+def settle(batch: Batch, settings: SemiSupervisedConfig, edge_width: int) -> Batch:
+    """A batch with the pseudo labels as targets, the strong view of their slices, and `ignored`.
+
+    Args:
+        batch: Of WithPool; masks of the pool are probabilities in 255ths.
+        settings: Thresholds, strong view, whether labels stay soft.
+        edge_width: Of edges, px.
+    """
+    chosen = batch["is_unlabelled"].nonzero().flatten()
+    image, mask, edge = (batch[key].clone() for key in ("image", "mask", "edge"))
+    ignored = torch.zeros_like(mask)
+    if len(chosen):
+        prob = mask[chosen] / 255
+        is_lesion = prob >= 0.5
+        kept = prob >= settings.lesion_threshold
+        kept |= prob <= 1 - settings.background_threshold
+        mask[chosen] = prob if settings.soft_labels else is_lesion.float()
+        edges = [edge_of_mask(m[0], edge_width)[None].float() for m in is_lesion.to(torch.uint8)]
+        edge[chosen], ignored[chosen] = torch.stack(edges), (~kept).float()
+        image[chosen] = strong_view(image[chosen], batch["draw"][chosen], settings.strong)
+    return batch | {"image": image, "mask": mask, "edge": edge, "ignored": ignored}
+
+
+class ConfidentLoss(nn.Module):
+    """A loss that does not see the px that a batch marks as ignored.
+
+    There, every logit is set to -30 and every target to 0, which adds nothing to a sum over px and
+    gives no gradient; means over px still divide by all px, as FixMatch's do.
+
+    Args:
+        loss: Any loss of one class.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss, self.required_heads = loss, loss.required_heads
+
+    def forward(self, output: SegOutput, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the loss; those of an ordinary batch without `ignored`."""
+        if "ignored" not in batch or not batch["ignored"].any():
+            return self.loss(output, batch)
+        ignored = batch["ignored"] > 0
+        targets = {key: batch[key].masked_fill(ignored, 0) for key in ("mask", "edge", "lung")}
+        output = output.apply(lambda logits: logits.masked_fill(ignored, _OUT))
+        return self.loss(output, batch | targets)
