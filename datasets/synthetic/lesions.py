@@ -3,7 +3,7 @@
 A lesion spans several slices; noise that drifts slowly with depth breaks up its border. Some hug
 the pleura as a crescent, some lie free or fill a lobe up to its fissure; ground-glass may bear a
 net (crazy paving), a solid core, or a clear centre (reversed halo). Mostly bilateral, subpleural
-and in the dependent lung, and effusion in about one patient of twenty: Shi et al., Lancet Infect
+and in the dependent lung, and effusion in few: Shi et al., Lancet Infect
 Dis 2020, doi:10.1016/S1473-3099(20)30086-4.
 """
 
@@ -20,7 +20,7 @@ GROUND_GLASS_HU = (-470.0, 120.0)  # mean and deviation over patients; vessels s
 GROUND_GLASS_RANGE = (-760.0, -220.0)
 CONSOLIDATION_HU = (-170.0, 30.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
-EFFUSION_RATE = 0.05
+EFFUSION_RATE = 0.03
 MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
 LUNG_COVERAGE = 0.35  # annotators draw the pleura on its outer side
 MIN_LESION_PX = 9  # at 256 px; a smaller spot is not told from a vessel
@@ -46,7 +46,7 @@ class Disease:
     dense_hu: float = -45.0  # of consolidation
     gravity: float = 0.0  # how much more of the back is consolidated
     paving: float = 0.0  # HU of the net of thickened septa in ground-glass
-    generosity: float = 0.42  # coverage at which this patient's annotator draws the outline
+    outline: tuple[float, float] = (0.42, 1.3)  # coverage and blur (units) of the annotator's pen
 
 
 def _place(
@@ -137,7 +137,7 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         dense_hu=rng.uniform(*CONSOLIDATION_HU),
         gravity=rng.uniform(0, 0.6),
         paving=rng.uniform(60, 260) * (rng.random() < 0.35),
-        generosity=rng.uniform(0.22, 0.46),
+        outline=(rng.uniform(0.22, 0.46), np.exp(rng.uniform(np.log(1.0), np.log(3.5)))),
     )
 
 
@@ -240,8 +240,8 @@ def paint_lesions(
     fluid = _paint_effusion(frame, disease, layers, z)
     lung = (layers.lung > LUNG_COVERAGE) & ~fluid
     # Annotators draw one generous smooth outline around patchy disease.
-    sigma = 1.3 * frame.size / 256
-    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > disease.generosity
+    least, sigma = disease.outline[0], disease.outline[1] * frame.size / 256
+    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > least
     outline = without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
     dense = cv2.GaussianBlur(solid, (0, 0), sigma) > 0.5
     label = np.where(outline, np.uint8(GROUND_GLASS), np.uint8(0))

@@ -151,12 +151,12 @@ def _apply_domes(
         reach = bubble[3] ** 2 - ((bubble[2] - z) / 1.5) ** 2
         if reach > 1:
             frame.ellipse(gas, bubble[:2], (np.sqrt(reach), 0.8 * np.sqrt(reach)), 255)
-    for number, (x, y, top, wide, high) in enumerate(anatomy.domes):
-        if z < top - 3:
+    for number, (x, y, top, wide, high, breath) in enumerate(anatomy.domes):
+        if z < top - 5:
             continue
         dx, dy = (frame.x - x) / wide, (frame.y - y) / high
         bowl = (dx * dx + dy * dy) * (1 + 0.12 * np.sin(3 * dx + 5 * anatomy.bone_phase) * dy)
-        cover = np.clip((z - top - 52 * bowl) / (2 * half) + 0.5, 0, 1)
+        cover = np.clip((z - top - 52 * bowl) / max(2 * half, breath) + 0.5, 0, 1)
         cover *= frame.x < 8 if number == 0 else frame.x > -2
         inside = cover * (lung > 0)
         value = LIVER + 0.4 * anatomy.contrast if number == 0 else SOFT

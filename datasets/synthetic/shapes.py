@@ -126,7 +126,7 @@ class Anatomy:
 
     lungs: tuple[np.ndarray, np.ndarray]  # control points (levels, 12, 2): image left, image right
     skin: np.ndarray  # control points (levels, 16, 2)
-    domes: np.ndarray  # (2, 5): centre x, y, top z, radius x, radius y of liver and left dome
+    domes: np.ndarray  # (2, 6): centre x, y, top z, radii x, y of liver and left dome; blur in z
     heart: np.ndarray  # centre x, y, radius x, radius y (units), angle (degrees)
     wall: float  # thickness of ribs and muscle, units
     bone_phase: float
@@ -182,10 +182,11 @@ def make_anatomy(rng: np.random.Generator) -> Anatomy:
     mirrored = SKIN_POINTS[:, 1:-1][:, ::-1] * (-1, 1)
     fatness = np.clip(rng.normal(1, 0.035), 0.96, 1.1) * stretch * (0.97, 1.01)
     skin = _jitter(rng, np.concatenate([SKIN_POINTS, mirrored], 1) * fatness, 1.2)
+    breath = np.exp(rng.uniform(np.log(0.8), np.log(9)))  # units that the diaphragm moves
     liver_top = rng.uniform(0.6, 0.85) * LUNG_HEIGHT
     domes = [
-        (-40, -12, liver_top, rng.uniform(58, 70), rng.uniform(62, 78)),
-        (46, -14, liver_top + rng.uniform(4, 22), rng.uniform(44, 54), rng.uniform(52, 66)),
+        (-40, -12, liver_top, rng.uniform(58, 70), rng.uniform(62, 78), breath),
+        (46, -14, liver_top + rng.uniform(4, 22), rng.uniform(44, 54), rng.uniform(52, 66), breath),
     ]
     heart = rng.normal((14, -15, 43, 38, 30), (2.5, 3, 3, 3, 8)) * (1, 1, depth, depth, 1)
     gas = rng.uniform((22, -50, 128, 3), (66, 10, 190, 12), (7, 4))

@@ -57,7 +57,7 @@ def _strew(rng: np.random.Generator, anatomy: Anatomy, number: int, count: int) 
     middle = contours.mean(1)[nearest]
     reach = 0.98 * np.sqrt(rng.uniform(0, 1, len(z)))[:, None]
     points = np.concatenate([middle + (rim - middle) * reach, z[:, None]], 1)
-    x, y, top, wide, high = anatomy.domes[number]
+    x, y, top, wide, high, _ = anatomy.domes[number]
     bowl = ((points[:, 0] - x) / wide) ** 2 + ((points[:, 1] - y) / high) ** 2
     points = points[z < top + 52 * bowl]
     return points[:count]
