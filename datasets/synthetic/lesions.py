@@ -18,7 +18,7 @@ from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
 GROUND_GLASS_HU = (-470.0, 120.0)  # mean and deviation over patients; vessels stay visible
 GROUND_GLASS_RANGE = (-760.0, -220.0)
-CONSOLIDATION_HU = (-170.0, 30.0)  # solid is 0..60 HU; air left in it and blur lower the mean
+CONSOLIDATION_HU = (-220.0, 20.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
 EFFUSION_RATE = 0.03
 MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
@@ -130,7 +130,7 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         effusion[:] = rng.uniform(4, 20, 2) * (rng.random(2) < 0.7)
     return Disease(
         blobs=np.array(blobs, np.float32).reshape(-1, 12),
-        solid=min(1.0, rng.beta(0.9, 3.2) + 0.4 * severity * rng.random()),
+        solid=min(1.0, rng.beta(0.9, 3.6) + 0.4 * severity * rng.random()),
         roughness=rng.uniform(0.25, 0.75),
         grain=rng.uniform(55, 185),
         effusion=effusion,

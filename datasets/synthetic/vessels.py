@@ -88,7 +88,7 @@ def _grow(
             break
         heading = np.repeat(_normalise(_normalise(node - parent) + 0.3 * heading), 2, 0)
         parent = np.repeat(node, 2, 0)
-        spread = points - middle[:, None]
+        spread = (points - middle[:, None]) * (1, 1, 1.6)  # slabs first: branches then run level
         axis = np.einsum("gpi,gpj,gj->gi", spread, spread, rng.normal(0, 1, (groups, 3)))
         order = np.argsort(np.einsum("gpi,gi->gp", spread, axis), axis=1)
         points = np.take_along_axis(points, order[:, :, None], 1).reshape(2 * groups, ends // 2, 3)
