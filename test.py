@@ -13,6 +13,7 @@ from evaluation.map_folders import FolderCases
 from evaluation.overlays import save_overlays
 from evaluation.paper_figures import pick_by_area, save_paper_figures
 from evaluation.predictions import open_predictions
+from evaluation.scores_folder import scores_folder
 from evaluation.scoring import build_meter, evaluate_cases
 from evaluation.second_masks import score_second_masks
 from evaluation.tables import format_scores
@@ -21,8 +22,7 @@ from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.builders import trains_lung
 from training.ensemble import open_runs
 from training.run_info import collect_environment, collect_run_info
-from training.split import Split, open_split
-from training.trained_run import TrainedRun
+from training.split import open_split
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.config import Config
 from utils.config_loader import DEFAULT_CONFIG, dump_config, load_config, override_config
@@ -143,7 +143,9 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
         "epoch": run.epoch,
         "run_info": collect_run_info(run.network, run.runtime, config.training.seed),
     }
-    out = arguments.out or default_out(arguments, run, split, protocol)
+    out = arguments.out or scores_folder(
+        arguments.checkpoint, run, split, protocol, flip=arguments.flip
+    )
     has_lung = trains_lung(run.trained, run.network)
     source = NetworkCases(
         run.network, split, config, run.runtime, protocol.at_network_size, has_lung
@@ -198,24 +200,6 @@ def score_folder(arguments: argparse.Namespace) -> None:
         has_report=not arguments.no_report,
     )
     score(source, protocol, config, files, origin)
-
-
-def default_out(
-    arguments: argparse.Namespace, run: TrainedRun, split: Split, protocol: Protocol
-) -> Path:
-    """The first run's folder; below it for an ensemble, flips, another data set, split or protocol.
-
-    So that nothing is replaced.
-    """
-    out = arguments.checkpoint[0].parent
-    if len(arguments.checkpoint) > 1:
-        out /= f"ensemble_of_{len(arguments.checkpoint)}"
-    out = out / "flip" if arguments.flip else out
-    root = Path(run.config.data.root).resolve()
-    if root != Path(run.trained.data.root).resolve():
-        out /= root.name
-    out = out if split.name == "test" else out / split.name
-    return out if protocol is NATIVE else out / protocol.name
 
 
 def score(
