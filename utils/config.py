@@ -121,9 +121,10 @@ class DataConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """Which network; its constructor validates args."""
+    """Which network, and what it starts from; its constructor validates args."""
 
     name: str
+    weights: Name | None
     args: Args
 
 

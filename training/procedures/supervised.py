@@ -1,11 +1,17 @@
 """One network fitted to labelled slices."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from torch import nn
 
 from training.builders import build_loss, build_network, build_training_state
-from training.checkpoint import load_latest_checkpoint
+from training.checkpoint import (
+    entry,
+    load_checkpoint,
+    load_latest_checkpoint,
+    load_weights,
+)
 from training.data import build_training_data, count_labelled
 from training.distributed import World
 from training.random_state import seed_everything
@@ -49,6 +55,9 @@ def build_trainer(
     """
     seed_everything(config.training.seed)
     network = build_network(config)
+    if config.model.weights is not None:
+        path = Path(config.model.weights)
+        load_weights(network, entry(load_checkpoint(path), "model", dict, path), path)
     if prepare is not None:
         prepare(network)
     loss = build_loss(config, network, world)
