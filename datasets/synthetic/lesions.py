@@ -16,14 +16,15 @@ from datasets.synthetic.phantom import Layers, Textures
 from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
 
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
-GROUND_GLASS_HU = (-470.0, 120.0)  # mean and deviation over patients; vessels stay visible
+GROUND_GLASS_HU = (-455.0, 120.0)  # mean and deviation over patients; vessels stay visible
 GROUND_GLASS_RANGE = (-760.0, -220.0)
 CONSOLIDATION_HU = (-220.0, 20.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
 EFFUSION_RATE = 0.03
 MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
-LUNG_COVERAGE = 0.35  # annotators draw the pleura on its outer side
-MIN_LESION_PX = 9  # at 256 px; a smaller spot is not told from a vessel
+LUNG_COVERAGE = 0.25  # annotators draw the pleura on its outer side,
+MAX_GAP = 2.4  # units: and lesions short of it
+MIN_LESION_PX = 9  # at 256 px; a smaller spot looks like a vessel
 DEPENDENT_RATE = 0.25  # patients whose disease fills the back of the lungs; more if severe
 HEALTHY_RATE = 0.08  # patients without any lesion, so that some cases ask for an empty answer
 NO_LOBE, UPPER, LOWER = 0, -1, 1  # which side of the oblique fissure a lobar lesion keeps to
@@ -46,7 +47,7 @@ class Disease:
     dense_hu: float = -45.0  # of consolidation
     gravity: float = 0.0  # how much more of the back is consolidated
     paving: float = 0.0  # HU of the net of thickened septa in ground-glass
-    outline: tuple[float, float] = (0.42, 1.3)  # coverage and blur (units) of the annotator's pen
+    pen: tuple[float, float, float] = (0.42, 1.3, 0.0)  # coverage, blur, gap to the pleura (units)
 
 
 def _place(
@@ -109,7 +110,7 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         min_severity: Least severity, 0 to 1; with severity lesions grow in number and size.
     """
     severity = min_severity + (1 - min_severity) * rng.beta(1.0, 2.8)
-    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(18 + 58 * severity)
+    count = 0 if rng.random() < HEALTHY_RATE else 1 + rng.poisson(21 + 62 * severity)
     focus = rng.uniform(0.4, 0.75)
     base_hu = rng.normal(*GROUND_GLASS_HU)
     one_sided = rng.random() < 0.12
@@ -137,7 +138,7 @@ def make_disease(rng: np.random.Generator, anatomy: Anatomy, min_severity: float
         dense_hu=rng.uniform(*CONSOLIDATION_HU),
         gravity=rng.uniform(0, 0.6),
         paving=rng.uniform(60, 260) * (rng.random() < 0.35),
-        outline=(rng.uniform(0.22, 0.46), np.exp(rng.uniform(np.log(1.0), np.log(3.5)))),
+        pen=(rng.uniform(0.22, 0.46), np.exp(rng.uniform(0.0, 1.25)), rng.uniform(0, MAX_GAP)),
     )
 
 
@@ -177,8 +178,7 @@ def _paint_parenchyma(
     """Blend ground-glass and consolidation into `layers.lung_hu`; return both coverages."""
     field, value, border = _blob_field(frame, disease, layers, z)
     if field.max() < -0.5:
-        empty = np.zeros_like(field)
-        return empty, empty
+        return np.zeros_like(field), np.zeros_like(field)
     size = frame.size
     coarse = textures.drifting("coarse", z, 9, size)
     medium = textures.drifting("medium", z, 5, size)
@@ -240,8 +240,8 @@ def paint_lesions(
     fluid = _paint_effusion(frame, disease, layers, z)
     lung = (layers.lung > LUNG_COVERAGE) & ~fluid
     # Annotators draw one generous smooth outline around patchy disease.
-    least, sigma = disease.outline[0], disease.outline[1] * frame.size / 256
-    outline = cv2.GaussianBlur(glass, (0, 0), sigma) > least
+    least, sigma, gap = disease.pen[0], disease.pen[1] * frame.size / 256, disease.pen[2]
+    outline = (cv2.GaussianBlur(glass, (0, 0), sigma) > least) & (layers.distance > gap)
     outline = without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
     dense = cv2.GaussianBlur(solid, (0, 0), sigma) > 0.5
     label = np.where(outline, np.uint8(GROUND_GLASS), np.uint8(0))

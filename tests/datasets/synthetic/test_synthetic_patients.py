@@ -143,3 +143,15 @@ def test_vessels_thin_out_towards_the_pleura() -> None:
         assert np.percentile(near, 98) > 1.5 * np.percentile(far, 98)
         assert far.max() < MAX_RADIUS
     assert len(tree.bronchi) < 0.2 * len(tree.vessels)
+
+
+def test_annotators_stop_short_of_the_pleura() -> None:
+    x, y = _person(1).anatomy.lung_contour(0, 85)[24]
+    crescent = _disease(_blob(85, x=x, y=y, along=30, across=12, hugs=1))
+    shares = []
+    for gap in (0.0, 2.4):
+        item = _draw(_person(1, disease=dataclasses.replace(crescent, pen=(0.4, 1.3, gap))), 85)
+        rim = (item.lung > 0) & (cv2.erode(item.lung, np.ones((3, 3))) == 0)
+        shares.append(np.count_nonzero(item.label[rim]))
+    assert shares[0] > 15
+    assert shares[1] < 0.3 * shares[0]
