@@ -3,19 +3,15 @@
 import argparse
 import os
 from pathlib import Path
-from typing import Any
 
-from evaluation.cases import CaseSource, NetworkCases
+from evaluation.cases import NetworkCases
 from evaluation.class_scores import create_class_scores
 from evaluation.comparison import compare_runs, format_comparison, save_comparison
 from evaluation.files import EvaluationFiles
-from evaluation.map_folders import FolderCases
-from evaluation.overlays import save_overlays
 from evaluation.paper_figures import pick_by_area, save_paper_figures
 from evaluation.predictions import open_predictions
-from evaluation.scoring import build_meter, evaluate_cases
+from evaluation.run import score
 from evaluation.second_masks import score_second_masks
-from evaluation.tables import format_scores
 from evaluation.volume_scores import create_volume_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.builders import trains_lung
@@ -24,10 +20,8 @@ from training.run_info import collect_environment, collect_run_info
 from training.split import Split, open_split
 from training.trained_run import TrainedRun
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
-from utils.config import Config
-from utils.config_loader import DEFAULT_CONFIG, dump_config, load_config, override_config
+from utils.config_loader import DEFAULT_CONFIG, load_config, override_config
 from utils.errors import UserError
-from utils.progress import Progress
 
 # What may be set when maps are scored: they bring no configuration.
 _OVERRIDABLE_FOR_MAPS = ("data.lesion_values", "evaluation.")
@@ -216,45 +210,6 @@ def default_out(
         out /= root.name
     out = out if split.name == "test" else out / split.name
     return out if protocol is NATIVE else out / protocol.name
-
-
-def score(
-    source: CaseSource,
-    protocol: Protocol,
-    config: Config,
-    files: EvaluationFiles,
-    origin: dict[str, Any],
-) -> list[dict[str, Any]]:
-    """Print the tables and write the files of an evaluation.
-
-    Args:
-        source: The cases.
-        protocol: How they are scored.
-        config: The checkpoint's, as overridden; or the default for a folder of maps.
-        files: Where to.
-        origin: Where the maps are from, for metrics.json.
-
-    Returns:
-        The meter's rows.
-    """
-    meter = build_meter(
-        protocol,
-        config.evaluation,
-        has_spacing=source.has_spacing,
-        from_files=isinstance(source, FolderCases),
-    )
-    with files.open() as viewers:
-        cases = Progress(source.cases(), "scoring", total=len(source))
-        evaluation = evaluate_cases(cases, protocol, meter, viewers)
-        summary = evaluation.summary | origin | files.summarise(evaluation)
-        if files.has_report:
-            save_overlays(files.figures, source, meter)
-        files.write(evaluation, summary, dump_config(config))
-    print(format_scores(summary))
-    print(f"scores   {files.out / 'metrics.json'}")
-    if files.has_report:
-        print(f"report   {files.out / 'report.html'}\nfigures  {files.figures}")
-    return meter.rows
 
 
 if __name__ == "__main__":
