@@ -3,20 +3,16 @@
 import argparse
 import os
 from pathlib import Path
-from typing import Any
 
-from evaluation.cases import CaseSource, NetworkCases
+from evaluation.cases import NetworkCases
 from evaluation.class_scores import create_class_scores
 from evaluation.comparison import compare_runs, format_comparison, save_comparison
 from evaluation.files import EvaluationFiles
-from evaluation.map_folders import FolderCases
-from evaluation.overlays import save_overlays
 from evaluation.paper_figures import pick_by_area, save_paper_figures
 from evaluation.predictions import open_predictions
+from evaluation.run import score
 from evaluation.scores_folder import scores_folder
-from evaluation.scoring import build_meter, evaluate_cases
 from evaluation.second_masks import score_second_masks
-from evaluation.tables import format_scores
 from evaluation.volume_scores import create_volume_scores
 from metrics.protocols import NATIVE, PROTOCOLS, Protocol
 from training.builders import trains_lung
@@ -24,10 +20,8 @@ from training.ensemble import open_runs
 from training.run_info import collect_environment, collect_run_info
 from training.split import open_split
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
-from utils.config import Config
-from utils.config_loader import DEFAULT_CONFIG, dump_config, load_config, override_config
+from utils.config_loader import DEFAULT_CONFIG, load_config, override_config
 from utils.errors import UserError
-from utils.progress import Progress
 
 # What may be set when maps are scored: they bring no configuration.
 _OVERRIDABLE_FOR_MAPS = ("data.lesion_values", "evaluation.")
@@ -202,43 +196,6 @@ def score_folder(arguments: argparse.Namespace) -> None:
     score(source, protocol, config, files, origin)
 
 
-def score(
-    source: CaseSource,
-    protocol: Protocol,
-    config: Config,
-    files: EvaluationFiles,
-    origin: dict[str, Any],
-) -> list[dict[str, Any]]:
-    """Print the tables and write the files of an evaluation.
-
-    Args:
-        source: The cases.
-        protocol: How they are scored.
-        config: The checkpoint's, as overridden; or the default for a folder of maps.
-        files: Where to.
-        origin: Where the maps are from, for metrics.json.
-
-    Returns:
-        The meter's rows.
-    """
-    meter = build_meter(
-        protocol,
-        config.evaluation,
-        has_spacing=source.has_spacing,
-        from_files=isinstance(source, FolderCases),
-    )
-    with files.open() as viewers:
-        cases = Progress(source.cases(), "scoring", total=len(source))
-        evaluation = evaluate_cases(cases, protocol, meter, viewers)
-        summary = evaluation.summary | origin | files.summarise(evaluation)
-        if files.has_report:
-            save_overlays(files.figures, source, meter)
-        files.write(evaluation, summary, dump_config(config))
-    print(format_scores(summary))
-    print(f"scores   {files.out / 'metrics.json'}")
-    if files.has_report:
-        print(f"report   {files.out / 'report.html'}\nfigures  {files.figures}")
-    return meter.rows
 
 
 if __name__ == "__main__":
