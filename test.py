@@ -14,7 +14,7 @@ from evaluation.run import score
 from evaluation.scores_folder import scores_folder
 from evaluation.second_masks import score_second_masks
 from evaluation.volume_scores import create_volume_scores
-from metrics.protocols import NATIVE, PROTOCOLS, Protocol
+from metrics.protocols import NATIVE, PROTOCOLS
 from training.builders import trains_lung
 from training.ensemble import open_runs
 from training.run_info import collect_environment, collect_run_info
@@ -194,8 +194,6 @@ def score_folder(arguments: argparse.Namespace) -> None:
         has_report=not arguments.no_report,
     )
     score(source, protocol, config, files, origin)
-
-
 
 
 if __name__ == "__main__":
