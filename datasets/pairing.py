@@ -101,8 +101,8 @@ def find_unlabelled(root: Path) -> list[SliceFiles]:
     found = []
     for stem, image in sorted(images_by_stem(root / UNLABELLED / "image").items()):
         entry = entries.get(slice_key(UNLABELLED, stem))
-        patient, spacing = entry or (patient_of_stem(stem), None)
-        found.append(SliceFiles(stem, patient, image, None, None, None, spacing))
+        entry = entry or ManifestEntry(patient_of_stem(stem), spacing=None)
+        found.append(SliceFiles(stem, entry.patient, image, None, None, None, entry.spacing))
     return found
 
 

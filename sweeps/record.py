@@ -94,11 +94,13 @@ def read_record(folder: RunFolder) -> Record | None:
 def check_record(folder: RunFolder, config: Config, data: str) -> Record | None:
     """The record of a run, once it is known to be of these settings and this data.
 
+    None for a run that has nothing to go on from: it begins anew.
+
     Raises:
         UserError: Settings or data have changed since the run was begun: says which.
     """
     record = read_record(folder)
-    if record is None:
+    if record is None or not (record.is_finished or folder.is_begun()):
         return None
     rest = "take another --out, or remove the folder to run it anew"
     if record.data != data:

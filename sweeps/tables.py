@@ -9,7 +9,7 @@ from sweeps.results import METRIC, REFERENCE
 from sweeps.specification import Printed, Row, Sweep
 from sweeps.summary import CsvRow, Entry, Score, summarize
 
-_SMALLEST_P = 0.001
+_SMALLEST_P, _TOLD_APART = 0.001, 0.05
 _REFERENCE = Row(title="Second annotator")
 
 
@@ -51,7 +51,8 @@ def build_table(name: str, sweep: Sweep, rows: Sequence[CsvRow]) -> SweepTable:
     ]
     cells = [_cells(entry, sweep, has_data) for entry in entries]
     caption = f"{sweep.title} ({sweep.source}, {sweep.table})"
-    return SweepTable(name, caption, heads, 2 + has_data, cells, _notes(sweep, rows))
+    notes = [*_notes(sweep, rows), *_agreement(sweep, entries)]
+    return SweepTable(name, caption, heads, 2 + has_data, cells, notes)
 
 
 def _cells(entry: Entry, sweep: Sweep, has_data: bool) -> list[Cell]:
@@ -115,6 +116,39 @@ def _notes(sweep: Sweep, rows: Sequence[CsvRow]) -> list[str]:
             f"{first['data_fingerprint']}."
         )
     return [*notes, *[sweep.note] * bool(sweep.note)]
+
+
+def _agreement(sweep: Sweep, entries: Sequence[Entry]) -> list[str]:
+    """Whether the rows stand in the printed order of Dice, and which leave the baseline otherwise.
+
+    A row is told from the baseline by slice at p < 0.05: no more than a hint, see the notes.
+    """
+    lines = []
+    for data in dict.fromkeys(entry.data for entry in entries):
+        both = [
+            (entry, sweep.rows[entry.row].printed[METRIC][0], entry.scores[METRIC].mean)
+            for entry in entries
+            if entry.data == data
+            and METRIC in entry.scores
+            and METRIC in sweep.rows.get(entry.row, _REFERENCE).printed
+        ]
+        pairs = [(a, b) for i, a in enumerate(both) for b in both[i + 1 :]]
+        if not pairs:
+            continue
+        alike = sum((a[1] - b[1]) * (a[2] - b[2]) > 0 for a, b in pairs)
+        base = sweep.rows[sweep.baseline].printed.get(METRIC, [0.0])[0]
+        told = {True: [], False: []}
+        for entry, printed, _ in both:
+            if entry.difference is not None and (entry.p_slices or 1) < _TOLD_APART:
+                agrees = (printed - base) * entry.difference > 0
+                told[agrees].append(sweep.rows[entry.row].title)
+        lines.append(
+            f"{data}: {alike} of {len(pairs)} pairs of rows stand in the printed order of Dice. "
+            f"Told from {sweep.rows[sweep.baseline].title} by slice (p < {_TOLD_APART}), as "
+            f"printed: {'; '.join(told[True]) or 'none'}; the other way round: "
+            f"{'; '.join(told[False]) or 'none'}."
+        )
+    return lines
 
 
 def _span(rows: Sequence[CsvRow], key: str) -> str:

@@ -103,6 +103,13 @@ def test_changed_settings_of_a_run_are_refused_by_name(copied: Copied) -> None:
         check_record(run.folder, run.config, fingerprint_data(copied.data))
 
 
+def test_a_run_that_has_nothing_to_go_on_from_may_change(copied: Copied) -> None:
+    run = copied.runs[0]
+    for name in ("metrics.json", "last.pt"):
+        (run.folder.path / name).unlink()
+    assert check_record(run.folder, run.config, "other data") is None
+
+
 def test_a_key_that_is_newer_than_the_run_has_its_default(copied: Copied) -> None:
     run = copied.runs[0]
     text = run.folder.config.read_text()

@@ -9,13 +9,14 @@ import pytest
 
 from datasets.synthetic.generate import write_synthetic_set
 from preparation.commands.by_slice import deal_out
+from preparation.few_labels import Labels, write_few_labels
 from sweeps.pages import build_tables
 from sweeps.specification import SWEEPS, list_sweeps, read_sweep
 from sweeps.summary import read_results
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
-DATA = ("synthetic", "synthetic_other", "synthetic_by_slice")
+DATA = ("synthetic", "synthetic_other", "synthetic_by_slice", "synthetic_1")
 _PATIENTS = {"train": 2, "val": 1, "test": 1}
 
 
@@ -29,6 +30,7 @@ def test_the_tiny_sweeps_of_all_tables_run_and_fill_their_tables(tmp_path: Path)
             image_size=64,
             min_severity=0.6,
         )
+    write_few_labels(tmp_path / "synthetic", tmp_path / "synthetic_1", Labels("patient", 1, 0))
     deal_out(tmp_path / "synthetic", tmp_path / "synthetic_by_slice", 0)
     files = [SWEEPS / f"{name}.yaml" for name in list_sweeps()]
     places = [f"{name}={tmp_path / name}" for name in DATA]

@@ -118,6 +118,23 @@ def test_every_data_set_has_its_own_rows_and_ranks(results: Path) -> None:
     assert [entry.ranks["dice"] for entry in entries] == [2, 1, 1, 2]
 
 
+def test_the_notes_say_whether_the_order_is_the_printed_one(results: Path) -> None:
+    sweep = read_sweep(results / "sweeps" / "two.yaml")
+    (line,) = (n for n in build_table("two", sweep, csv_rows()).notes if "printed order" in n)
+    assert line == (
+        "lungs: 1 of 1 pairs of rows stand in the printed order of Dice. Told from Plain by slice "
+        "(p < 0.05), as printed: Fused*; the other way round: none."
+    )
+    turned = [r | {"dice": "0.4", "paired_difference": "-0.1"} for r in csv_rows()[2:]]
+    (line,) = (
+        note
+        for note in build_table("two", sweep, [*csv_rows()[:2], *turned]).notes
+        if "printed order" in note
+    )
+    assert line.startswith("lungs: 0 of 1 pairs")
+    assert line.endswith("as printed: none; the other way round: Fused*.")
+
+
 def test_a_second_annotator_is_a_row_without_rank(results: Path) -> None:
     reference = ROW | dict.fromkeys(("seed", "num_parameters", "train_seconds", "group_low"), "")
     reference |= {"row": "second_annotator", "dice": "0.99", "n": "7"}
