@@ -100,9 +100,9 @@ def find_unlabelled(root: Path) -> list[SliceFiles]:
     entries = read_manifest(root)
     found = []
     for stem, image in sorted(images_by_stem(root / UNLABELLED / "image").items()):
-        entry = entries.get(slice_key(UNLABELLED, stem))
-        patient, spacing = entry or (patient_of_stem(stem), None)
-        found.append(SliceFiles(stem, patient, image, None, None, None, spacing))
+        unlisted = ManifestEntry(patient_of_stem(stem), spacing=None)
+        entry = entries.get(slice_key(UNLABELLED, stem), unlisted)
+        found.append(SliceFiles(stem, entry.patient, image, None, None, None, entry.spacing))
     return found
 
 

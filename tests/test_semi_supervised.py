@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.faults.comparison import curves as read_curves
 from tests.faults.comparison import unequal
 from tests.semi_data import PROCEDURES, sets, write_pool
+from tests.training.job import start_job
 from training.trainer import Trainer
 from utils.files import read_rows
 
@@ -123,6 +125,34 @@ def assert_same_files(one: Path, two: Path) -> None:
             assert [k for k in unequal(*pair) if k not in _MAY_DIFFER] == [], file
         elif file.name != "montage.png":
             assert (one / file).read_bytes() == (two / file).read_bytes(), file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROCEDURES)
+def test_two_processes_reproduce_one(
+    name: str, run_script: Callable, settings: list[str], semi_root: Path, tmp_path: Path
+) -> None:
+    own = PROCEDURES[name] | {"optimizer.learning_rate": "1e-3", "data.augmentation.noise": 0.1}
+    one, two = (
+        [*settings, *sets(own | {"checkpoint.save_dir": tmp_path / count})]
+        for count in ("one", "two")
+    )
+    assert run_script("train.py", *one).code == 0
+    job = start_job(2, *two)
+    _, err = job.communicate(timeout=300)
+    assert job.returncode == 0, err
+    stages = [path.parent for path in run_folder(tmp_path, "one").rglob("tensorboard")]
+    assert len(stages) == (1 if name in ("fixmatch", "mean_teacher") else 4 + (name == "reliable"))
+    for stage in stages:
+        other = tmp_path / "two" / stage.relative_to(tmp_path / "one")
+        expected, found = (read_curves(f / "tensorboard") for f in (stage, other))
+        assert expected.keys() == found.keys()
+        for tag, points in found.items():
+            tolerance = 1e-4 if "loss" in tag else 4e-3  # a pixel of few decides on the others
+            values = [value for _, value in expected[tag]]
+            assert [v for _, v in points] == pytest.approx(values, rel=tolerance, abs=tolerance), (
+                tag
+            )
 
 
 def test_pseudo_labels_are_files_scored_by_the_hidden_truth(
