@@ -87,7 +87,7 @@ def _killing_trainer(number: int) -> Callable[[Trainer], None]:
     [
         ("rounds", (5, 11, 13)),
         pytest.param("reliable", (6, 10, 17), marks=pytest.mark.slow),
-        ("mean_teacher", (3,)),
+        pytest.param("mean_teacher", (3,), marks=pytest.mark.slow),
         ("fixmatch", (4,)),
     ],
 )
@@ -266,7 +266,9 @@ def half_lesion(semi_root: Path) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["fixmatch", "mean_teacher", "rounds"])
+@pytest.mark.parametrize(
+    "name", ["fixmatch", "rounds", pytest.param("mean_teacher", marks=pytest.mark.slow)]
+)
 def test_next_to_no_lesion_in_the_pool_stops_the_run(
     name: str, run_script: Callable, settings: list[str], half_lesion: list[str], refused: Callable
 ) -> None:
