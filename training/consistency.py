@@ -18,7 +18,7 @@ from losses.shared_batch import batch_mean, sum_over_processes
 from training.prediction import logits_to_prob
 from training.step import StepResult, TrainingStep, drop_padding
 from training.strong_view import cut_boxes, exchange, strong_view
-from utils.config import SemiSupervisedConfig
+from utils.config_semi_supervised import SemiSupervisedConfig
 from utils.contracts import Batch
 
 _OUT = -30.0  # logit whose sigmoid, 1e-13, has no weight in a sum

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from datasets.image_io import read_gray
 from evaluation.curve.runs import FULL, CurveRun, Point
 from figures.charts import add_legend, figure_to_svg, start_chart
-from figures.palette import SERIES
+from figures.palette import INK, SERIES
 from metrics.registry import METRICS, MISSING
 from training.pseudo_labels import FOLDER, TABLE
 from utils.files import read_rows, whole_file
@@ -73,7 +73,8 @@ def draw_curve(points: Sequence[Point], unit: str) -> Figure:
     for point in points:
         if point.series == FULL:
             label = f"{FULL} ({point.number} {unit})"
-            place.axhline(100 * point.mean, color=SERIES[-1], linestyle="--", label=label)
+            place.axhline(100 * point.mean, color=INK, linestyle="--", label=label)
+    place.set_xticks(sorted({point.number for point in points if point.series != FULL}))
     place.set_xlabel(f"labelled {unit}")
     place.set_ylabel("Dice, pooled, %")
     add_legend(place)

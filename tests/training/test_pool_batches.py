@@ -9,8 +9,8 @@ from training.consistency import consistency_loss, ramp
 from training.pool import MixedBatches
 from training.pseudo_batches import ConfidentLoss, settle
 from training.strong_view import cut_boxes, exchange, strong_view
-from utils.config import StrongConfig
 from utils.config_loader import load_config
+from utils.config_semi_supervised import StrongConfig
 from utils.contracts import SegOutput
 
 STRONG = StrongConfig(brightness=0.5, contrast=0.5, noise=0.2, blur=2.0)
