@@ -14,6 +14,7 @@ from benchmark.evaluation_cost import measure_evaluation
 from benchmark.failures import MACHINE_ERRORS, describe_failure
 from benchmark.loader_cost import measure_loaders, with_synthetic_data
 from benchmark.metrics_cost import main as measure_metrics
+from benchmark.procedure_cost import main as measure_procedures
 from benchmark.step_profile import write_trace
 from benchmark.step_rows import measure_steps, try_variants
 from benchmark.step_variants import Variant, choose_variants, default_variant
@@ -45,6 +46,7 @@ _CSV_COLUMNS = [
 def main() -> None:
     """Command line."""
     others = {"metrics": measure_metrics, "volumes": measure_volumes, "zoo": measure_zoo}
+    others["procedures"] = measure_procedures
     if other := others.get("".join(sys.argv[1:2])):
         other(sys.argv[2:])
         return
@@ -122,7 +124,8 @@ def _parse_arguments() -> argparse.Namespace:
         "Measure the training step of the configured network in its variants, the training\n"
         "loader and the evaluation, on the GPU where there is one. As the first argument a word\n"
         "measures something else: metrics the scoring of a case, without a network; volumes\n"
-        "prepare.py and predict.py on a whole scan; zoo every network beside the U-Net.",
+        "prepare.py and predict.py on a whole scan; zoo every network beside the U-Net;\n"
+        "procedures the step of every training procedure.",
         "python -m benchmark --experiment quickstart --out benchmark.csv\n"
         "  python -m benchmark --set training.device=cpu --no-compile\n"
         "  python -m benchmark --experiment quickstart --profile trace\n"

@@ -100,8 +100,8 @@ def find_unlabelled(root: Path) -> list[SliceFiles]:
     entries = read_manifest(root)
     found = []
     for stem, image in sorted(images_by_stem(root / UNLABELLED / "image").items()):
-        entry = entries.get(slice_key(UNLABELLED, stem))
-        entry = entry or ManifestEntry(patient_of_stem(stem), spacing=None)
+        unlisted = ManifestEntry(patient_of_stem(stem), spacing=None)
+        entry = entries.get(slice_key(UNLABELLED, stem), unlisted)
         found.append(SliceFiles(stem, entry.patient, image, None, None, None, entry.spacing))
     return found
 

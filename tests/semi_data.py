@@ -56,3 +56,11 @@ def write_pool(root: Path, count: int = 8, seed: int = 7) -> None:
 def sets(settings: dict) -> list[str]:
     """--set pairs."""
     return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+
+
+def fast_settings(small_settings: list[str]) -> list[str]:
+    """Those of a run that takes a second."""
+    network = {"model.name": "unet", "model.args": "{width: 4, num_levels: 2}"}
+    fast = network | {"loss.function": "dice", "data.image_size": 32}
+    kept = [pair for pair in small_settings if "=" in pair and not pair.startswith("model.args")]
+    return [part for pair in kept for part in ("--set", pair)] + sets(fast)

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losses.dice import dice_loss
-from losses.shared_batch import batch_mean
+from losses.shared_batch import batch_mean, sum_over_processes
 from training.prediction import logits_to_prob
 from training.step import StepResult, TrainingStep, drop_padding
 from training.strong_view import cut_boxes, exchange, strong_view
-from utils.config import SemiSupervisedConfig
+from utils.config_semi_supervised import SemiSupervisedConfig
 from utils.contracts import Batch
 
 _OUT = -30.0  # logit whose sigmoid, 1e-13, has no weight in a sum
@@ -97,12 +97,7 @@ class ConsistencyStep(TrainingStep):
         if self.is_hard:
             kept = prob >= self.settings.lesion_threshold
             kept |= prob <= 1 - self.settings.background_threshold
-        shares = {
-            "pool/lesion": is_lesion.float().mean(),
-            "pool/labelled_lesion": masks.mean(),
-            "pool/kept_lesion": _share(kept, is_lesion),
-            "pool/kept_background": _share(kept, ~is_lesion),
-        }
+        shares = _shares(is_lesion, kept, masks)
         return (is_lesion.float() if self.is_hard else prob), kept, shares
 
 
@@ -136,6 +131,14 @@ def _part(batch: Batch, place: slice) -> Batch:
     return {key: value[place] for key, value in batch.items()}
 
 
-def _share(kept: Tensor, among: Tensor) -> Tensor:
-    """Share of px; 0 where there are none."""
-    return (kept & among).sum() / among.sum().clamp(min=1)
+def _shares(is_lesion: Tensor, kept: Tensor, masks: Tensor) -> dict[str, Tensor]:
+    """Shares of px over all processes; of what there is none, 0."""
+    pairs = {
+        "pool/lesion": (is_lesion, torch.ones_like(is_lesion)),
+        "pool/labelled_lesion": (masks > 0, torch.ones_like(masks)),
+        "pool/kept_lesion": (kept & is_lesion, is_lesion),
+        "pool/kept_background": (kept & ~is_lesion, ~is_lesion),
+    }
+    counts = torch.stack([torch.stack([part.sum(), all_.sum()]) for part, all_ in pairs.values()])
+    parts, wholes = sum_over_processes(counts.float()).T
+    return dict(zip(pairs, parts / wholes.clamp(min=1), strict=True))

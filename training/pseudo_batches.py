@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from datasets.edges import edge_of_mask
 from training.strong_view import strong_view
-from utils.config import SemiSupervisedConfig
+from utils.config_semi_supervised import SemiSupervisedConfig
 from utils.contracts import Batch, SegOutput
 
 _OUT = -30.0  # logit whose sigmoid, 1e-13, has no weight in a sum

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from utils.config import StrongConfig
+from utils.config_semi_supervised import StrongConfig
 
 _SIDES = (0.25, 0.75)  # of a box, fractions of the image's
 

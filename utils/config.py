@@ -3,13 +3,11 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1)]
+from utils.config_base import Count, Fraction, Name, NotNegative, Positive, Section
+from utils.config_semi_supervised import SemiSupervisedConfig
+
 _MAX_GREY = 65535
 LungSource = Literal["given", "derived", "none"]
 GreyValue = Annotated[int, Field(ge=1, le=_MAX_GREY)]
@@ -29,11 +27,7 @@ def _check_plain(args: dict[str, Any]) -> dict[str, Any]:
 Args = Annotated[dict[str, Any], AfterValidator(_check_plain)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class AugmentationConfig(_Section):
+class AugmentationConfig(Section):
     """Random changes of training slices; see datasets.transforms.Augmentation."""
 
     horizontal_flip: Fraction
@@ -50,7 +44,7 @@ class AugmentationConfig(_Section):
     window: Annotated[float, Field(ge=0, lt=0.5)]
 
 
-class ExtraData(_Section):
+class ExtraData(Section):
     """A further data folder, whose training slices are mixed with those of data.root."""
 
     root: Name
@@ -58,7 +52,7 @@ class ExtraData(_Section):
     lung: LungSource | None = None
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where the slices are and how they are read."""
 
     root: Name
@@ -120,7 +114,7 @@ class DataConfig(_Section):
         return self
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """Which network, and what it starts from; its constructor validates args."""
 
     name: str
@@ -128,29 +122,29 @@ class ModelConfig(_Section):
     args: Args
 
 
-class GuideConfig(_Section):
+class GuideConfig(Section):
     """The first stage of training.procedure guided: a checkpoint, or a network to train."""
 
     checkpoint: Name | None = None
     name: str | None = None
-    args: Args = {}
+    args: Args = Field(default_factory=dict)
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """Which loss; its constructor validates args."""
 
     function: str
     args: Args
 
 
-class OptimizerConfig(_Section):
+class OptimizerConfig(Section):
     """Adam."""
 
     learning_rate: Positive
     weight_decay: NotNegative
 
 
-class SchedulerConfig(_Section):
+class SchedulerConfig(Section):
     """ReduceLROnPlateau on the validation loss, or a factor at set epochs."""
 
     factor: Annotated[float, Field(gt=0, lt=1)]
@@ -158,13 +152,13 @@ class SchedulerConfig(_Section):
     milestones: list[Annotated[int, Field(ge=2)]] | None
 
 
-class EarlyStoppingConfig(_Section):
+class EarlyStoppingConfig(Section):
     """Stop when validation Dice, of classes the mean, has not improved."""
 
     patience: Count
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """The loop."""
 
     procedure: Literal["supervised", "guided", "self_training", "mean_teacher", "fixmatch"]
@@ -186,38 +180,7 @@ class TrainingConfig(_Section):
     scales: Annotated[list[Annotated[float, Field(gt=0, le=4)]], Field(min_length=1)]
 
 
-class StrongConfig(_Section):
-    """The strong view of slices without labels; see training.strong_view."""
-
-    brightness: NotNegative
-    contrast: Annotated[float, Field(ge=0, lt=1)]
-    noise: NotNegative
-    blur: NotNegative
-
-
-class SemiSupervisedConfig(_Section):
-    """Learning from slices without labels; see training/procedures/."""
-
-    selection: Literal["random", "reliable"]
-    teacher: Name | None
-    slices_per_round: Count
-    rounds: Count | None
-    epochs_per_round: Count
-    student_epochs: Count | None
-    fine_tune_epochs: Count | None
-    flips: bool
-    soft_labels: bool
-    lesion_threshold: Annotated[float, Field(ge=0.5, lt=1)]
-    background_threshold: Annotated[float, Field(ge=0.5, lt=1)]
-    batch_size: Count
-    weight: Positive
-    ramp_up: NotNegative
-    cutmix: Fraction
-    strong: StrongConfig
-    collapse: Annotated[float, Field(ge=0, lt=1)]
-
-
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """How predictions are scored."""
 
     empty_target: Literal["one", "zero", "nan"]
@@ -227,21 +190,21 @@ class EvaluationConfig(_Section):
     batch_size: Count
 
 
-class CheckpointConfig(_Section):
+class CheckpointConfig(Section):
     """Where runs are kept."""
 
     save_dir: Name
     every_steps: Count | None
 
 
-class LoggingConfig(_Section):
+class LoggingConfig(Section):
     """What TensorBoard gets."""
 
     image_every: Annotated[int, Field(ge=0)]
     num_images: Annotated[int, Field(ge=1, le=16)]
 
 
-class Config(_Section):
+class Config(Section):
     """A whole experiment, resolved."""
 
     data: DataConfig

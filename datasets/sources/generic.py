@@ -12,7 +12,7 @@ from datasets.card import SourceFacts
 from datasets.image_io import IMAGE_SUFFIXES
 from datasets.intensity import LUNG_WINDOW, IntensityRule
 from datasets.sources.file_tree import FileTree
-from datasets.sources.generic_files import FoundPair, pair_by_names, pair_by_pattern
+from datasets.sources.generic_files import FoundPair, images_alone, pair_by_names, pair_by_pattern
 from datasets.sources.image_case import (
     LOSSY_SUFFIXES,
     FoundSlice,
@@ -53,6 +53,7 @@ class GenericOptions(NamedTuple):
             a rule of unit HU, which names the window that they were made with.
         labels: Class of every value of the masks; None is one class, written as 1 or 255.
         class_names: Name of every class.
+        unlabelled: Whether images have no masks, and make a pool of the folder unlabelled.
     """
 
     image_pattern: str | None = None
@@ -61,6 +62,7 @@ class GenericOptions(NamedTuple):
     rule: IntensityRule | None = None
     labels: Mapping[int, int] | None = None
     class_names: Mapping[int, str] | None = None
+    unlabelled: bool = False
 
 
 def generic_source(options: GenericOptions | None = None, tree: FileTree | None = None) -> Source:
@@ -102,7 +104,9 @@ def _find_pairs(tree: FileTree, options: GenericOptions) -> list[FoundPair]:
     """The pairs, all of volumes or all of images."""
     kinds = [tree.with_suffix(*_NIFTI), tree.with_suffix(*IMAGE_SUFFIXES)]
     patterns = [options.image_pattern, options.mask_pattern, options.lung_pattern]
-    if any(patterns):
+    if options.unlabelled:
+        found = [images_alone(files) for files in kinds]
+    elif any(patterns):
         if not all(patterns[:2]) or len(set(patterns)) < len(patterns):
             raise UserError("patterns: give one for images and another for masks")
         parsed = [text and parse_pattern(text) for text in patterns]
@@ -161,7 +165,8 @@ def _image_cases(pairs: Sequence[FoundPair], options: GenericOptions) -> list[So
 
 def _choose_decoder(pairs: Sequence[FoundPair], options: GenericOptions) -> MaskDecoder:
     """How masks are read: by their values, or by half where they are JPEGs."""
-    lossy = [pair.mask for pair in pairs if pair.mask.suffix in LOSSY_SUFFIXES]
+    masks = [pair.mask for pair in pairs if pair.mask is not None]
+    lossy = [mask for mask in masks if mask.suffix in LOSSY_SUFFIXES]
     if not lossy:
         return _one_class if options.labels is None else partial(by_value, classes=options.labels)
     if options.labels is not None or len(lossy) < len(pairs):

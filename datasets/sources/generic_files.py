@@ -36,7 +36,7 @@ class FoundPair(NamedTuple):
         index: Of the slice; None where the name has none.
         split: train, val or test where the path has it.
         image: The image.
-        mask: Its mask.
+        mask: Its mask; None where nobody has drawn any.
         lung: Its lung mask, if any.
         home: The folder, without what says image or mask; () by patterns.
     """
@@ -46,7 +46,7 @@ class FoundPair(NamedTuple):
     index: int | None
     split: str | None
     image: FoundFile
-    mask: FoundFile
+    mask: FoundFile | None
     lung: FoundFile | None
     home: tuple[str, ...] = ()
 
@@ -77,6 +77,17 @@ def pair_by_names(files: Sequence[FoundFile]) -> list[FoundPair]:
         if lungs:
             raise UserError(f"{next(iter(lungs.values()))}: no image for this lung mask; remove it")
     return _tell_apart(pairs)
+
+
+def images_alone(files: Sequence[FoundFile]) -> list[FoundPair]:
+    """Every image by itself; files whose folder or name says mask or lung are left out.
+
+    Raises:
+        UserError: Files of one name that nothing tells apart.
+    """
+    roles = [(file, *_role(file)) for file in files]
+    found = [_name(file, None, None, home) for file, role, home in roles if role == "image"]
+    return _tell_apart(found)
 
 
 def pair_by_pattern(
@@ -162,7 +173,7 @@ def _bare_stem(file: FoundFile) -> str:
 
 
 def _name(
-    image: FoundFile, mask: FoundFile, lung: FoundFile | None, home: tuple[str, ...]
+    image: FoundFile, mask: FoundFile | None, lung: FoundFile | None, home: tuple[str, ...]
 ) -> FoundPair:
     """What the name of an image says; a volume has no number of a slice."""
     stem = _bare_stem(image)

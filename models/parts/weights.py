@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import get_model_weights
 
+from models.parts.installed_weights import REQUIREMENTS, find_installed, has_package
 from utils.errors import UserError
 
 Library = Literal["torchvision", "timm", "smp"]
@@ -175,15 +176,20 @@ def _refuse_checkpoint(state: Mapping[str, Any], place: str, wanted: str) -> Non
 def _fetch(name: str, library: Library) -> Path:
     """The place of the library's ImageNet weights, fetched where they are not there yet."""
     source = _source(name, library)
-    if not source.path.is_file():
-        try:
-            source.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(source.url, str(source.path))
-        except (URLError, OSError) as error:
-            raise UserError(
-                f"model.args.pretrained: {source.url} cannot be fetched ({error}); fetch it on "
-                f"another machine and put it at {source.path}, or leave the key out"
-            ) from error
+    if source.path.is_file():
+        return source.path
+    is_packed = library == "timm" and has_package(name)
+    if is_packed and (installed := find_installed(name, source.path.parent)):
+        return installed
+    try:
+        source.path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(source.url, str(source.path))
+    except (URLError, OSError) as error:
+        package = f"'pip install -r {REQUIREMENTS}', or " if is_packed else ""
+        raise UserError(
+            f"model.args.pretrained: {source.url} cannot be fetched ({error}); {package}fetch it "
+            f"on another machine and put it at {source.path}, or leave the key out"
+        ) from error
     return source.path
 
 

@@ -51,6 +51,11 @@ def add_generic(commands: argparse._SubParsersAction) -> None:
         metavar="VALUE=CLASS",
         help="class of each value of the masks, 0 to drop it (default one class, 1 or 255)",
     )
+    parser.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="there are no masks: all slices go to unlabelled/, a pool for few-labels --pool",
+    )
     add_conversion_arguments(parser)
     parser.set_defaults(function=make_generic)
 
@@ -72,6 +77,9 @@ def read_generic_options(arguments: argparse.Namespace) -> GenericOptions:
     Raises:
         UserError: A window or a label map makes no sense.
     """
+    given = [k for k in ("images", "masks", "lungs", "labels") if getattr(arguments, k)]
+    if arguments.unlabelled and given:
+        raise UserError(f"--{given[0]}: --unlabelled takes all images, by their own names")
     rule = _RULES.get(arguments.intensity)
     if arguments.intensity == ARBITRARY and not arguments.window:
         raise UserError(
@@ -88,6 +96,7 @@ def read_generic_options(arguments: argparse.Namespace) -> GenericOptions:
         mask_pattern=arguments.masks,
         lung_pattern=arguments.lungs,
         rule=rule,
+        unlabelled=arguments.unlabelled,
         labels=arguments.labels and dict(_read_label(text) for text in arguments.labels),
     )
 

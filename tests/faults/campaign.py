@@ -15,11 +15,23 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.faults import damage, full_disk, kills, not_finite, processes, stops, surroundings
+from tests.faults import (
+    damage,
+    full_disk,
+    kills,
+    not_finite,
+    procedures,
+    processes,
+    stops,
+    surroundings,
+)
 from tests.faults.bench import Bench
 from tests.faults.outcome import Outcome, records, table
 
-GROUPS = ("kills", "stops", "disk", "damage", "processes", "not_finite", "surroundings")
+GROUPS = (
+    *("kills", "stops", "disk", "damage"),
+    *("processes", "not_finite", "procedures", "surroundings"),
+)
 
 
 def run_group(name: str, bench: Bench, dice: random.Random, num_kills: int) -> Iterator[Outcome]:
@@ -53,6 +65,8 @@ def run_group(name: str, bench: Bench, dice: random.Random, num_kills: int) -> I
     elif name == "not_finite":
         yield from not_finite.resume_with_nan(bench, dice, 2)
         yield from not_finite.overflow(bench, dice, 2)
+    elif name == "procedures":
+        yield from procedures.kill_procedures(bench, dice, 4)
     else:
         yield from _surroundings(bench, dice)
 

@@ -7,10 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import damage, full_disk, kills, not_finite, processes, stops, surroundings
+from tests.faults import (
+    damage,
+    full_disk,
+    kills,
+    not_finite,
+    procedures,
+    processes,
+    stops,
+    surroundings,
+)
 from tests.faults.bench import Bench
 from tests.faults.long_run import Look, create_long_run, grown, watch
 from tests.faults.outcome import Outcome, records
+from tests.semi_data import PROCEDURES
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals to processes need POSIX")
 needs_mount = pytest.mark.skipif(not full_disk.can_mount(), reason="mounting is not permitted")
@@ -71,6 +81,12 @@ def test_a_run_that_was_hit_ends_as_if_it_had_not_been(fault: Callable, bench: B
 )
 def test_rarer_faults_change_nothing_either(fault: Callable, bench: Bench) -> None:
     assert_all_good(fault(bench, random.Random(1), 2), 2)
+
+
+@pytest.mark.slow
+def test_procedures_that_were_killed_end_as_if_they_had_not_been(bench: Bench) -> None:
+    found = procedures.kill_procedures(bench, random.Random(1), 2)
+    assert_all_good(found, len(PROCEDURES))
 
 
 @pytest.mark.slow

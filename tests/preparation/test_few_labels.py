@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import nibabel
 import numpy as np
 import pytest
 
@@ -147,3 +148,24 @@ def test_a_pool_of_another_kind_is_refused_with_both(
     refused(deal(*pool), "48 x 48 px", "64 x 64 px")
     write_slices(more, "unlabelled", 2, seed=11)
     assert deal(*pool).code == 0
+
+
+def test_scans_and_images_without_masks_become_a_pool(
+    run_script: Callable, tmp_path: Path, refused: Callable
+) -> None:
+    (tmp_path / "scans").mkdir()
+    voxels = np.random.default_rng(0).uniform(-1000, 200, (32, 32, 3)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "scans" / "case7.nii.gz")
+    write_slices(tmp_path / "images", "more", 2)
+    shutil.rmtree(tmp_path / "images" / "more" / "mask")
+    found = {}
+    for kind in ("scans", "images"):
+        places = ["--from", tmp_path / kind, "--out", tmp_path / f"{kind}_pool"]
+        finished = run_script("prepare.py", "generic", *places, "--unlabelled")
+        assert finished.code == 0, finished.err
+        found[kind] = find_unlabelled(tmp_path / f"{kind}_pool")
+        assert not (tmp_path / f"{kind}_pool" / "train").exists()
+    assert [entry.patient for entry in found["scans"]] == ["case7"] * 3
+    assert [entry.name for entry in found["images"]] == ["more00_z000", "more00_z001"]
+    places = ["--from", tmp_path / "images", "--out", tmp_path / "x", "--unlabelled"]
+    refused(run_script("prepare.py", "generic", *places, "--labels", "1=1"), "--labels")

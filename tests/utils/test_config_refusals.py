@@ -147,7 +147,7 @@ def test_a_missing_section_is_refused_with_the_file(edit_base: Write) -> None:
 def test_an_empty_file_is_refused_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.touch()
-    assert refusal(path=path) == f"{path}: data: missing; add it (and 10 more)"  # 11 sections
+    assert refusal(path=path) == f"{path}: data: missing; add it (and 11 more)"  # 12 sections
 
 
 def test_a_misspelt_top_level_section_of_the_base_file_is_suggested(edit_base: Write) -> None:
