@@ -92,7 +92,9 @@ def test_lungs_of_the_network_hold_what_is_dense(tall: np.ndarray) -> None:
     assert isinstance(found.lungs, LearnedLungs)
     none = np.zeros(SHAPE[1:], bool)
     lung = found.lungs.read_slice(66, none)
-    assert set(np.unique(lung[20:65, 30:95])) == {1, 2}
+    assert set(np.unique(lung[35:50, 50:75])) == {1, 2}  # tissue between the two lungs as well
+    assert (lung[20:65, 30:95] > 0).mean() > 0.95
+    assert not lung[:18].any()
     _, _, other = predict(tall, LungSource(found_by=THRESHOLD))
     assert type(other.lungs) is FoundLungs
     assert (other.lungs.read_slice(66, none) > 0).sum() < (lung > 0).sum()
