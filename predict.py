@@ -110,6 +110,8 @@ def parse() -> argparse.Namespace:
     arguments.lungs_by = arguments.lung if arguments.lung in (LEARNED, THRESHOLD) else LEARNED
     is_path = arguments.lung and arguments.lung != arguments.lungs_by
     arguments.lung = Path(arguments.lung) if is_path else None
+    if arguments.lobes and arguments.lung:
+        parser.error("--lobes and --lung exclude each other: the lobes are the lungs")
     return arguments
 
 
@@ -137,6 +139,14 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         "or threshold: lungs found by threshold and morphology; or learned: by the network, where "
         "it has learnt lungs, else by threshold (default: learned)",
     )
+    parser.add_argument(
+        "--lobes",
+        type=Path,
+        metavar="PATH",
+        help="lobe map as NIfTI, or a folder of them called as the scans, of the values 1 to 5 "
+        "or 10 to 14: left upper and lower lobe, right upper, middle and lower lobe; the lungs are "
+        "theirs, and the score is that of real lobes",
+    )
     parser.add_argument("--no-severity", action="store_true", help="write no report of severity")
     parser.add_argument(
         "--modality",
@@ -154,7 +164,11 @@ def idle_options(
     """A warning per option that has no effect on these cases."""
     x_rays, sees_lungs = model.data_properties.is_x_ray, model.config.data.crop == LUNGS
     volumes = [case for case in cases if case.is_volume]
-    of_volumes = {"--window": arguments.window, "--intensity": arguments.intensity != AUTO}
+    of_volumes = {
+        "--lobes": arguments.lobes,
+        "--window": arguments.window,
+        "--intensity": arguments.intensity != AUTO,
+    }
     of_reports = {"--lung": arguments.lung, "--no-severity": arguments.no_severity}
     if not x_rays:
         of_volumes |= of_reports
@@ -203,13 +217,15 @@ def predict_cases(
     if images:
         print(predict_images(images, model, arguments.out, failures, fields))
     options = VolumeOptions(
-        levels, not arguments.no_severity, arguments.patient_id, arguments.lungs_by
+        *(levels, not arguments.no_severity, arguments.patient_id, arguments.lungs_by),
+        are_lobes=arguments.lobes is not None,
     )
+    given, option = arguments.lobes or arguments.lung, "--lobes" if arguments.lobes else "--lung"
     for case in volumes:
         with failures.of(case):
             lung = None
-            if arguments.lung and (options.with_severity or sees_lungs):
-                lung = find_lung_mask(arguments.lung, case.stem.name, len(volumes))
+            if given and (options.with_severity or sees_lungs):
+                lung = find_lung_mask(given, case.stem.name, len(volumes), option=option)
             print(predict_volume(case, model, options, arguments.out, lung), flush=True)
 
 

@@ -11,11 +11,15 @@ from datasets.volumes.scratch import scratch_array
 from utils.errors import UserError
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
-_AFFIXES = ("{}", "{}_lung", "{}_lungs", "{}_lung_mask", "{}_lungmask", "lung_{}")
+_AFFIXES = ("{}", "{}_lobes", "{}_lung", "{}_lungs", "{}_lung_mask", "{}_lungmask", "lung_{}")
 
 
 def find_lung_mask(
-    lung: Path, name: str, num_cases: int, suffixes: tuple[str, ...] = NIFTI_SUFFIXES
+    lung: Path,
+    name: str,
+    num_cases: int,
+    suffixes: tuple[str, ...] = NIFTI_SUFFIXES,
+    option: str = "--lung",
 ) -> Path:
     """The lung mask of a volume, or of an X-ray.
 
@@ -25,22 +29,23 @@ def find_lung_mask(
         name: Of the case.
         num_cases: How many there are.
         suffixes: Of masks.
+        option: That names them.
 
     Raises:
         UserError: No such mask, or one file for several cases.
     """
     if lung.is_file():
         if num_cases > 1:
-            raise UserError(f"--lung {lung}: one mask for {num_cases} scans; give a folder")
+            raise UserError(f"{option} {lung}: one mask for {num_cases} scans; give a folder")
         return lung
     if not lung.is_dir():
-        raise UserError(f"--lung {lung}: no such file or folder")
+        raise UserError(f"{option} {lung}: no such file or folder")
     wanted = [affix.format(name).lower() for affix in _AFFIXES]
     for path in sorted(lung.iterdir()):
         suffix = next((one for one in suffixes if path.name.lower().endswith(one)), None)
         if suffix and path.name[: -len(suffix)].lower() in wanted:
             return path
-    raise UserError(f"--lung {lung}: no mask of {name}; call it {name}{suffixes[0]}")
+    raise UserError(f"{option} {lung}: no mask of {name}; call it {name}{suffixes[0]}")
 
 
 @contextmanager

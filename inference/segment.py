@@ -3,6 +3,7 @@
 It goes through the same functions as predict.py and gives the same voxels and figures.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from inference.model import Model, open_model
 from inference.scan import LEARNED, LungSource, predict_scan
 from inference.weights import shipped_weights
 from severity import Severity, measure_scan
+from severity.lungs.lobes import GivenLobes
+from severity.lungs.lungs import Lungs
 from utils.errors import UserError
 
 _NUM_AXES = 3
@@ -45,6 +48,7 @@ def segment(
     model: Model | None = None,
     lungs: np.ndarray | None = None,
     lungs_by: str = LEARNED,
+    lobes: np.ndarray | None = None,
     unit: str = AUTO,
     window: tuple[float, float] | None = None,
     name: str = "scan",
@@ -59,6 +63,7 @@ def segment(
             that ship.
         lungs: (slices, H, W), > 0 is lung; None finds them.
         lungs_by: "learned" takes the network's, where it has learnt lungs; or "threshold".
+        lobes: As --lobes of predict.py, in the place of lungs.
         unit: What the volume stores, see inference.intensity_options.INTENSITIES.
         window: As --window of predict.py.
         name: For messages, and the title of the severity.
@@ -68,24 +73,46 @@ def segment(
     """
     scan = _as_volume(np.asarray(volume), spacing, name)
     check_geometry(scan)
-    if lungs is not None and lungs.shape != scan.shape:
-        raise UserError(f"lungs: {lungs.shape} voxels, the volume has {scan.shape}")
+    given = lungs if lobes is None else lobes
+    if given is not None and given.shape != scan.shape:
+        raise UserError(f"lungs: {given.shape} voxels, the volume has {scan.shape}")
+    known = None if lobes is None else _open_lobes(lobes)
     model = model or _shipped_model()
     trained = model.data_properties
     options = IntensityOptions(trained.intensity, trained.bits, unit, window)
     rule = options.rule_for(scan, is_dicom=False)
     mask, prob = np.zeros(scan.shape, np.uint8), np.zeros(scan.shape, np.uint8)
-    found = predict_scan(scan, rule, model, LungSource(lungs, lungs_by), mask, prob)
+    found = predict_scan(scan, rule, model, LungSource(given, lungs_by), mask, prob)
     names = trained.name_classes(found.num_classes)
+    lungs = known or found.lungs
+    severity, sides = _measure(name, scan, mask, lungs, rule.unit == HU, names)
+    return Segmentation(mask, prob / np.float32(255), sides, severity)
+
+
+def _measure(
+    name: str,
+    scan: Volume,
+    mask: NDArray[np.uint8],
+    lungs: np.ndarray | Lungs | None,
+    is_hu: bool,
+    names: Mapping[int, str],
+) -> tuple[Severity, NDArray[np.uint8] | None]:
+    """The severity, and the lungs as they were seen for it."""
     sides: list[NDArray[np.uint8]] = []
 
-    def keep_lungs(_i: int, _values: np.ndarray, _l: np.ndarray, lung: np.ndarray | None) -> None:
+    def keep(_index: int, _values: np.ndarray, _label: np.ndarray, lung: np.ndarray | None) -> None:
         if lung is not None:
             sides.append(lung)
 
-    severity, _, _ = measure_scan(name, scan, mask, found.lungs, rule.unit == HU, names, keep_lungs)
-    known = np.stack(sides) if sides else None
-    return Segmentation(mask, prob / np.float32(255), known, severity)
+    severity, _, _ = measure_scan(name, scan, mask, lungs, is_hu, names, keep)
+    return severity, np.stack(sides) if sides else None
+
+
+def _open_lobes(lobes: np.ndarray) -> GivenLobes:
+    try:
+        return GivenLobes(lobes)
+    except ValueError as error:
+        raise UserError(f"lobes: {error}") from error
 
 
 def _as_volume(axial: np.ndarray, spacing: tuple[float, float, float], name: str) -> Volume:

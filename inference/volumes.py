@@ -30,6 +30,8 @@ from inference.pictures import Tile, pick_evenly, save_sheet
 from inference.scan import LEARNED, LungSource, predict_scan
 from inference.segmentation_object import Algorithm, find_patient, write_segmentation
 from severity import write_severity
+from severity.lungs.lobes import GivenLobes
+from utils.errors import UserError
 
 _MM3_PER_ML = 1000
 
@@ -42,12 +44,14 @@ class VolumeOptions(NamedTuple):
         with_severity: Whether a report of severity is written, if the spacing is known.
         patient: PatientID of series that have none.
         lungs_by: LEARNED or THRESHOLD, see inference.scan.LungSource.
+        are_lobes: Whether the masks of lungs that are given are lobe maps.
     """
 
     levels: IntensityOptions
     with_severity: bool = True
     patient: str | None = None
     lungs_by: str = LEARNED
+    are_lobes: bool = False
 
 
 def predict_volume(
@@ -73,6 +77,7 @@ def predict_volume(
         patient = find_patient(volume, options.patient) if case.series else ""
         rule = options.levels.rule_for(volume, is_dicom=case.series is not None)
         lungs = stack.enter_context(open_lung_mask(lung, volume)) if lung else None
+        lobes = _open_lobes(lungs, lung) if options.are_lobes and lung else None
         base = stack.enter_context(case_files(out, case.stem, VOLUME_ENDINGS))
         packer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="pack"))
         files = stack.enter_context(ExitStack())
@@ -91,12 +96,20 @@ def predict_volume(
         note = _write_object(volume, mask, names, model, patient, _named(base, SEG))
         if options.with_severity and volume.has_place:
             facts = {"unit_is_hu": rule.unit == HU, "title": str(case.stem), "class_names": names}
-            write_severity(base, volume, mask, lesions.lungs, prob=prob, **facts)
+            write_severity(base, volume, mask, lobes or lesions.lungs, prob=prob, **facts)
         packed.result()
     name = f"{volume.path} ({case.series.name})" if case.series else f"{volume.path}"
     found = f"{name}: {len(volume)} slices, {describe_rule(rule)}"
     found += f"; {describe_lesions(volume, lesions.areas)}; {rate:.1f} slices/s"
     return f"{found}; {note}" if note else found
+
+
+def _open_lobes(values: np.ndarray, path: Path) -> GivenLobes:
+    """The lobes of a map."""
+    try:
+        return GivenLobes(values)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def describe_lesions(volume: Volume, areas: list[int]) -> str:

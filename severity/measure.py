@@ -11,9 +11,10 @@ from datasets.volumes.volume import Volume
 from severity.classes import ClassTally, LesionClass
 from severity.lesions import Lesion, LesionTally, percentiles
 from severity.lungs.grid import read_label
+from severity.lungs.lobes import GivenLobes
 from severity.lungs.lungs import Lungs, NoLungs, open_lungs
 from severity.lungs.sides import LEFT, RIGHT, SIDES
-from severity.regions import Region, SliceCounts, describe_regions, score_of
+from severity.regions import Region, SliceCounts, describe_lobes, describe_regions, score_of
 
 # Index, values, label and, where they are known, lungs of a slice.
 Watcher = Callable[[int, NDArray[np.float32], np.ndarray, NDArray[np.uint8] | None], None]
@@ -133,6 +134,9 @@ def measure(
     counts, density = _look_through(volume, mask, lungs, unit_is_hu, (tally, classes), watch)
     lesions = tally.lesions(voxel_ml)
     regions = [] if lungs is None else describe_regions(counts, voxel_ml)
+    if isinstance(lungs, GivenLobes):
+        regions = [one._replace(points=None, is_lobe=False) for one in regions]
+        regions += describe_lobes(lungs.count(mask), voxel_ml)
     severity = Severity(
         title=title,
         shape=volume.shape,

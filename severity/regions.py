@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from severity.lungs.lobes import LOBES
 from severity.lungs.sides import LEFT, RIGHT, SIDES
 from severity.score import lobe_points, total_score
 
@@ -68,6 +69,20 @@ def describe_regions(counts: SliceCounts, voxel_ml: float) -> list[Region]:
                 region = _region(title, counts, number == part, (side,), voxel_ml)
                 regions.append(_scored(region) if is_lobe else region)
     return regions
+
+
+def describe_lobes(counts: NDArray[np.int64], voxel_ml: float) -> list[Region]:
+    """The five lobes of a lobe map with their points, right before left, from top to bottom.
+
+    Args:
+        counts: (5, 2) as GivenLobes.count.
+        voxel_ml: Volume of a voxel, mL.
+    """
+    lobes = []
+    for (name, _), (lung, lesion) in zip(LOBES, counts.tolist(), strict=True):
+        involvement = 100 * lesion / lung if lung else None
+        lobes.append(_scored(Region(name, lung * voxel_ml, lesion * voxel_ml, involvement)))
+    return lobes[2:] + lobes[:2]
 
 
 def score_of(regions: list[Region]) -> int | None:

@@ -17,7 +17,8 @@ from figures.palette import LUNG_OUTLINE, METRICS, class_colour, predicted_colou
 from severity import regions, score
 from severity.browser import SliceBrowser
 from severity.lungs.grid import AIR_HU
-from severity.lungs.lungs import Lungs
+from severity.lungs.lobes import GivenLobes
+from severity.lungs.lungs import FoundLungs, Lungs
 from severity.lungs.threshold import CLOSING_MM, LEAST_AREA_CM2
 from severity.measure import DENSE_HU, Severity, measure_scan
 from severity.views import View, make_views
@@ -71,8 +72,7 @@ def write_severity(
         title, volume, mask, lung, unit_is_hu, class_names, browser.add
     )
     views = make_views(volume, mask, lungs, counts, unit_is_hu, tuple(class_names))
-    is_found = lungs is not None and not isinstance(lung, np.ndarray)
-    page = _page(severity, counts, views, browser, is_found=is_found)
+    page = _page(severity, counts, views, browser, lungs)
     _write(stem_path, severity, page)
     return severity
 
@@ -147,7 +147,7 @@ def _page(
     counts: regions.SliceCounts,
     views: Sequence[View],
     browser: SliceBrowser,
-    is_found: bool,
+    lungs: Lungs | None,
 ) -> TemplateStream:
     """The page; it refers to nothing outside of itself."""
     template = load_template(_TEMPLATE, ml=format_ml, percent=format_percent)
@@ -167,7 +167,8 @@ def _page(
             "lesions": predicted_colours(len(severity.classes)),
             "prob": METRICS["specificity"],
         },
-        is_found=is_found,
+        is_found=isinstance(lungs, FoundLungs),
+        has_lobes=isinstance(lungs, GivenLobes),
         score=score,
         constants={
             "air_hu": AIR_HU,
