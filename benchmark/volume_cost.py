@@ -9,23 +9,30 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 
+from benchmark.step_cost import count_flops
+from benchmark.step_rows import measure_matmul_rate
 from datasets.intensity import LUNG_WINDOW
 from datasets.synthetic.generate import generate_patient
 from training.builders import build_network
 from training.checkpoint import save_checkpoint
+from training.prediction import predict
 from training.random_state import seed_everything
+from training.trained_run import open_run
 from utils.cli import create_parser, positive_int
 from utils.config_loader import load_config
+from utils.contracts import SegOutput, noise_batch
 from utils.errors import UserError
 
 _DRAWN = 20  # different slices, repeated to the length of the scan
-_SPACING_MM = (0.7, 0.7, 1.25)
+_WIDTH_MM, _DISTANCE_MM = 358.0, 1.25  # of a slice, and of slices
 _POLL_S = 0.02
+_NUM_PASSES = 5
 _LEAST = {"slices": 8, "size": 64}
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,7 +70,8 @@ def measure(folder: Path, num_slices: int, size: int) -> None:
         num_slices: Of the long scan.
         size: Of a slice, px.
     """
-    predict = ["predict.py", "--checkpoint", _untrained(folder / "run" / "seed0" / "best.pt")]
+    checkpoint = _untrained(folder / "run" / "seed0" / "best.pt")
+    predict = ["predict.py", "--checkpoint", checkpoint]
     print(f"{'':<34}{'seconds':>9}{'slices/s':>10}{'peak MiB':>10}")
     for length in (num_slices // 3, num_slices):
         scan = _write_scan(folder / str(length), length, size)
@@ -80,10 +88,40 @@ def measure(folder: Path, num_slices: int, size: int) -> None:
             cost, row = run_script(command), f"{title}, {length} slices"
             rate = length / cost.seconds
             print(f"{row:<34}{cost.seconds:>9.1f}{rate:>10.1f}{cost.peak_mib:>10.0f}")
+    measure_network(checkpoint, num_slices)
     print(
-        f"\none scan of {size} x {size} px, int16, .nii.gz, with a mask; the quickstart's network, "
-        "untrained; whole processes, start included; memory without mapped files"
+        f"\none scan of {size} x {size} px, int16, .nii.gz, with a mask; the network of the "
+        "weights that ship,\nuntrained; whole processes, start included; memory without mapped files; the "
+        "bound: the arithmetic\nof the network at the rate of a large matrix product"
     )
+
+
+def measure_network(checkpoint: Path, num_slices: int) -> None:
+    """Print what the network alone takes for a scan, and its arithmetic at the machine's best rate.
+
+    Args:
+        checkpoint: The network.
+        num_slices: Of the scan.
+    """
+    run = open_run(checkpoint, "")
+    batch = noise_batch(run.config.evaluation.batch_size, *run.config.data.image_size)
+
+    def pass_once() -> SegOutput:
+        ((_, output),) = predict(run.network, [batch], run.runtime)
+        return output
+
+    num_batches = num_slices / len(batch["image"])
+    flops = count_flops(pass_once)  # and a warm-up
+    seconds = []
+    for _ in range(_NUM_PASSES):
+        start = time.perf_counter()
+        pass_once().mask.cpu()
+        seconds.append(time.perf_counter() - start)
+    bound = flops / (1e9 * measure_matmul_rate(run.runtime))
+    title = f", {num_slices} slices"
+    for name, one in (("the network alone", median(seconds)), ("its convolutions' bound", bound)):
+        total = one * num_batches
+        print(f"{name + title:<34}{total:>9.1f}{num_slices / total:>10.1f}")
 
 
 def run_script(command: Sequence[object]) -> ScriptCost:
@@ -131,7 +169,7 @@ def _write_scan(folder: Path, num_slices: int, size: int) -> Path:
     levels = np.stack([item.image for item in drawn])[order[::-1]]
     labels = np.stack([item.label > 0 for item in drawn])[order[::-1]]
     values = np.rint(levels * np.float32((high - low) / 255) + low).astype(np.int16)
-    affine = np.diag([-_SPACING_MM[0], -_SPACING_MM[1], _SPACING_MM[2], 1])
+    affine = np.diag([-_WIDTH_MM / size, -_WIDTH_MM / size, _DISTANCE_MM, 1])
     for kind, array in (("images", values), ("masks", labels.astype(np.uint8))):
         (folder / kind).mkdir(parents=True)
         nib.save(nib.Nifti1Image(array.transpose(2, 1, 0), affine), folder / kind / "scan.nii.gz")
@@ -139,8 +177,8 @@ def _write_scan(folder: Path, num_slices: int, size: int) -> Path:
 
 
 def _untrained(path: Path) -> Path:
-    """A checkpoint of the quickstart's network before its first step."""
-    config = load_config(experiments=["quickstart"])
+    """A checkpoint of the network of the weights that ship, before its first step."""
+    config = load_config(experiments=["weights"])
     seed_everything(config.training.seed)
     path.parent.mkdir(parents=True)
     content = {

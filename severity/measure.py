@@ -133,10 +133,7 @@ def measure(
     tally, classes = LesionTally(), ClassTally()
     counts, density = _look_through(volume, mask, lungs, unit_is_hu, (tally, classes), watch)
     lesions = tally.lesions(voxel_ml)
-    regions = [] if lungs is None else describe_regions(counts, voxel_ml)
-    if isinstance(lungs, GivenLobes):
-        regions = [one._replace(points=None, is_lobe=False) for one in regions]
-        regions += describe_lobes(lungs.count(mask), voxel_ml)
+    regions = [] if lungs is None else _regions(lungs, counts, mask, voxel_ml)
     severity = Severity(
         title=title,
         shape=volume.shape,
@@ -156,6 +153,15 @@ def measure(
         notes=() if lungs is None else tuple(_notes(counts, volume.spacing)),
     )
     return severity, counts
+
+
+def _regions(lungs: Lungs, counts: SliceCounts, mask: np.ndarray, voxel_ml: float) -> list[Region]:
+    """Parts of the lungs by height; the score is that of lobes, where these are given."""
+    regions = describe_regions(counts, voxel_ml)
+    if not isinstance(lungs, GivenLobes):
+        return regions
+    heights = [one._replace(points=None, is_lobe=False) for one in regions]
+    return heights + describe_lobes(lungs.count(mask), voxel_ml)
 
 
 def _look_through(

@@ -37,6 +37,9 @@ def test_every_script_has_a_line(capsys: pytest.CaptureFixture) -> None:
     for length in (8, 24):
         for title in ("prepare.py generic", "predict.py --no-severity", "predict.py"):
             assert f"{title}, {length} slices" in printed
+    lines = [line for line in printed.splitlines() if line.startswith(("the network", "its conv"))]
+    alone, bound = (float(line.split()[-2]) for line in lines)
+    assert 0 <= bound <= alone
 
 
 def test_a_scan_too_short_is_refused(capsys: pytest.CaptureFixture) -> None:
