@@ -91,8 +91,8 @@ def measure(folder: Path, num_slices: int, size: int) -> None:
     measure_network(checkpoint, num_slices)
     print(
         f"\none scan of {size} x {size} px, int16, .nii.gz, with a mask; the network of the "
-        "weights that ship,\nuntrained; whole processes, start included; memory without mapped files; the "
-        "bound: the arithmetic\nof the network at the rate of a large matrix product"
+        "weights that ship,\nuntrained; whole processes, start included; memory without mapped "
+        "files; the bound: the arithmetic\nof the network at the rate of a large matrix product"
     )
 
 
