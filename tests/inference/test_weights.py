@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from saved_network import SIZE, save_network
@@ -10,6 +11,7 @@ from saved_network import SIZE, save_network
 from datasets.synthetic.generate import generate_patient, write_synthetic_set
 from inference import weights
 from inference.model import open_model
+from inference.slices import predict_slices
 from inference.weights_card import LIMITS
 from training.checkpoint import load_checkpoint
 from utils.contracts import noise_batch
@@ -168,4 +170,9 @@ def test_the_weights_in_the_repository_find_lesions_and_are_those_of_their_card(
     assert (weights.SHIPPED.parent / "LICENSE").is_file()
     model = open_model(weights.SHIPPED, ["training.device=cpu"])
     assert model.name.endswith(weights.SHIPPED.stem)
-    assert model.data_properties.intensity is not None
+    drawn = generate_patient(seed=1, patient=0, num_slices=6, min_severity=0.65)
+    reads = [item.image.copy for item in drawn]
+    crop = model.config.data.crop
+    found = [one.label(0.5) > 0 for one in predict_slices(model.predictor, reads, 6, crop=crop)]
+    lesion = [item.label > 0 for item in drawn]
+    assert 2 * np.sum(np.logical_and(found, lesion)) > 0.5 * (np.sum(found) + np.sum(lesion))
