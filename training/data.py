@@ -101,9 +101,7 @@ def build_training_data(
         world_size=world.size,
         order=order,
     )
-    is_finished = not config.data.augment_on_device
-    datasets = [build_dataset(config.data, p, augment=True, is_finished=is_finished) for p in parts]
-    dataset = datasets[0] if len(datasets) == 1 else JoinedSlices(datasets)
+    dataset = _training_slices(config.data, parts)
     shown = [[SliceKey(index) for index in _pick_cases(config, val)]]
     return TrainingData(
         train=build_training_loader(config.data, dataset, batches, runtime),
@@ -114,6 +112,13 @@ def build_training_data(
             build_dataset(config.data, val, augment=False), shown, num_workers=0
         ),
     )
+
+
+def _training_slices(config: DataConfig, parts: Sequence[Split]) -> SliceDataset | JoinedSlices:
+    """All training slices, augmented; finished here, or later on the device."""
+    is_finished = not config.augment_on_device
+    datasets = [build_dataset(config, p, augment=True, is_finished=is_finished) for p in parts]
+    return datasets[0] if len(datasets) == 1 else JoinedSlices(datasets)
 
 
 def count_labelled(dataset: SliceDataset | JoinedSlices) -> dict[str, int]:
