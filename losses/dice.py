@@ -74,7 +74,8 @@ def class_dice_loss(
         reduction: See dice_loss.
         smooth: See dice_loss; pixels.
         class_weights: Of the K - 1 classes in the mean; see losses.class_weights.
-        with_background: Whether the background counts as a class, which then takes no weights.
+        with_background: Whether the background counts as a class, too: 1 / K of the mean, whatever
+            the weights of the others.
         shared: See dice_loss.
 
     Returns:
@@ -87,15 +88,17 @@ def class_dice_loss(
     if (len(logits), *logits.shape[2:]) != tuple(label.shape):
         raise ValueError(f"logits {tuple(logits.shape)} and label {tuple(label.shape)} differ")
     with torch.autocast(logits.device.type, enabled=False):
-        first = 0 if with_background else 1
         prob = torch.softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=1)
         target = torch.zeros_like(prob, requires_grad=False).scatter_(1, label[:, None], 1)
-        prob, target = prob[:, first:], target[:, first:]
         dims = (0, 2, 3) if reduction == "batch" else (2, 3)
         is_shared = shared and reduction == "batch"
-        losses = _overlap_loss(prob, target, dims, smooth, is_shared)  # (K - 1,), or (B, K - 1)
-        weights = dice_weights(class_weights, target, shared=shared)
-        loss = losses.mean(dim=-1) if weights is None else (losses * weights).sum(dim=-1)
+        losses = _overlap_loss(prob, target, dims, smooth, is_shared)  # (K,), or (B, K)
+        weights = dice_weights(class_weights, target[:, 1:], shared=shared)
+        classes = losses[..., 1:]
+        loss = classes.mean(dim=-1) if weights is None else (classes * weights).sum(dim=-1)
+        if with_background:
+            share = 1 / logits.shape[1]
+            loss = share * losses[..., 0] + (1 - share) * loss
         return batch_mean(loss, shared=shared) if reduction == "image" else loss
 
 
@@ -117,11 +120,17 @@ def mask_dice_loss(
     class_weights: ClassWeights = None,
     shared: bool = False,
 ) -> Tensor:
-    """dice_loss of one map against the mask, class_dice_loss of several against the label."""
+    """dice_loss of one map against the mask, class_dice_loss of several against the label.
+
+    Of several the background counts, too: without it nothing but a faint gradient keeps the network
+    from giving the background to a class that has no px in most batches.
+    """
     rules = {"reduction": reduction, "smooth": smooth, "shared": shared}
     if logits.shape[1] == 1:
         return dice_loss(logits, batch["mask"], **rules)
-    return class_dice_loss(logits, batch["label"], class_weights=class_weights, **rules)
+    return class_dice_loss(
+        logits, batch["label"], class_weights=class_weights, with_background=True, **rules
+    )
 
 
 def check_dice_args(reduction: str, smooth: float) -> None:

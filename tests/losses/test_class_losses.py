@@ -45,6 +45,12 @@ def test_dice_of_classes_by_hand() -> None:
     # Px of the classes 2 and 1: class 2 weighs twice as much.
     balanced = class_dice_loss(logits, label, class_weights="balanced")
     assert balanced.item() == pytest.approx((one + 2 * two) / 3)
+    # p_0 = 1/2, 1/2, 0, 0: overlap 1/2, sum 1 + 1; a third of the mean, however the others weigh.
+    background = 1 - (2 * 0.5 + 1) / (2 + 1)
+    of_all = class_dice_loss(logits, label, with_background=True)
+    assert of_all.item() == pytest.approx((background + one + two) / 3)
+    of_all = class_dice_loss(logits, label, class_weights=[3.0, 1.0], with_background=True)
+    assert of_all.item() == pytest.approx(background / 3 + 2 / 3 * (3 * one + two) / 4)
 
 
 def test_cross_entropy_of_classes_by_hand() -> None:
@@ -115,7 +121,31 @@ def test_a_side_output_of_one_map_is_of_any_lesion() -> None:
     terms = create_loss("joint")(output._replace(semantic=(one_map,)), batch)
     torch.testing.assert_close(terms["semantic"], dice_loss(one_map, batch["mask"]))
     torch.testing.assert_close(terms["edge"], dice_loss(output.edge[0], batch["edge"]))
-    torch.testing.assert_close(terms["fusion"], class_dice_loss(output.mask, batch["label"]))
+    whole = class_dice_loss(output.mask, batch["label"], with_background=True)
+    torch.testing.assert_close(terms["fusion"], whole)
+
+
+@pytest.mark.parametrize("name", ["dice", "joint"])
+def test_the_background_is_not_given_to_a_class_without_px(name: str) -> None:
+    torch.manual_seed(0)
+    label = torch.zeros(2, 16, 16, dtype=torch.int64)
+    label[:, 4:8, 4:8] = 1  # and no px of class 2
+    batch = {
+        "mask": (label > 0).float()[:, None],
+        "label": label,
+        "edge": torch.zeros(2, 1, 16, 16),
+    }
+    logits = torch.zeros(2, 3, 16, 16)
+    logits[:, 2] = 2.0
+    logits.requires_grad_()
+    optimizer = torch.optim.SGD([logits], lr=2000.0)
+    for _ in range(100):
+        output = SegOutput(logits, edge=(torch.zeros(2, 1, 16, 16),), semantic=(logits,))
+        loss = create_loss(name)(output, batch)["total"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    torch.testing.assert_close(logits.argmax(dim=1), label)
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0, 1.0]])
