@@ -54,9 +54,13 @@ train: install data
 
 # Best on a GPU (minutes; half a day on two cores). A finished run stays as it is, as above.
 data/weights: | $(VENV)/.installed
-	$(BIN)/python prepare.py synthetic --out data/weights --patients 600 24 24 --slices 20 --seed 18 --processes $(PROCESSES)
+	$(BIN)/python prepare.py synthetic --out data/weights --patients 450 18 18 --slices 20 --seed 18 --processes $(PROCESSES)
 
-weights: install data/weights
+# Advanced disease, which few of the others have.
+data/weights_advanced: | $(VENV)/.installed
+	$(BIN)/python prepare.py synthetic --out data/weights_advanced --patients 140 6 6 --slices 20 --seed 90018 --min-severity 0.6 --processes $(PROCESSES)
+
+weights: install data/weights data/weights_advanced
 	test -f $(WEIGHTS_RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights --set data.num_workers=$(PROCESSES) $$resume
 	$(BIN)/python -m inference.export --checkpoint $(WEIGHTS_RUN)/best.pt --out $(WEIGHTS)
 	for root in $(REAL); do \
