@@ -40,7 +40,7 @@ def test_help_and_errors_name_out_alone(command: str, run_script: Callable) -> N
 
 
 def test_a_command_without_its_place_names_out(run_script: Callable) -> None:
-    finished = run_script(*COMMANDS["generic"])
+    finished = run_script(*COMMANDS["synthetic"])
     assert finished.code == 2
     assert "required: --out " in finished.err
 
