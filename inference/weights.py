@@ -84,6 +84,10 @@ def _portable(content: Mapping[str, Any], checkpoint: Path) -> dict[str, Any]:
     config = {key: dict(part) for key, part in entry(content, "config", dict, checkpoint).items()}
     config["training"] |= {"device": "auto", "precision": "auto"}
     config["checkpoint"]["save_dir"] = "checkpoint"
+    config["model"]["weights"] = None
+    data = config["data"]
+    data["root"] = Path(data["root"]).name
+    data["extra"] = [e | {"root": Path(e["root"]).name} for e in data.get("extra", [])]
     return config
 
 

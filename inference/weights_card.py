@@ -7,8 +7,9 @@ every figure is that of a file, none is typed.
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,12 @@ def write_card(weights: Path, checkpoint: Path) -> Path:
     config = entry(content, "config", dict, weights)
     own, training = load_checkpoint(checkpoint), config["training"]
     scores = own.get("scores", {})
-    data = _describe_data(Path(own["config"]["data"]["root"]))
+    extra = own["config"]["data"].get("extra", [])
+    roots = [Path(folder["root"]) for folder in (own["config"]["data"], *extra)]
+    start = own["config"]["model"].get("weights")
+    data = [_describe_data(root) for root in roots]
     epoch, batch = content["epoch"], training["batch_size"]
-    steps = -(-data["train"]["slices"] // batch) * epoch if "train" in data else None
+    steps = epoch * _steps_per_epoch(data, extra, batch) if "train" in data[0] else None
     card = {
         "weights": weights.name,
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
@@ -62,6 +66,7 @@ def write_card(weights: Path, checkpoint: Path) -> Path:
         "model": config["model"],
         "image_size": config["data"]["image_size"],
         "data": data,
+        "started_from": None if start is None else _describe_start(Path(start)),
         "training": {"seed": training["seed"], "epoch": epoch, "steps": steps, "batch_size": batch}
         | {"validation": {key: scores[key] for key in _VALIDATION if key in scores}}
         | _describe_run(checkpoint.parent / "run_info.json"),
@@ -73,12 +78,36 @@ def write_card(weights: Path, checkpoint: Path) -> Path:
     return path
 
 
+def _steps_per_epoch(
+    data: Sequence[Mapping[str, Any]], extra: Sequence[Mapping[str, Any]], batch_size: int
+) -> int:
+    """Optimizer steps of an epoch over the first folder and the others' shares; see data.extra."""
+    whole = data[0]["train"]["slices"]
+    for told, folder in zip(data[1:], extra, strict=True):
+        whole += 0 if folder.get("share") else told.get("train", {"slices": 0})["slices"]
+    return ceil(round(whole / (1 - sum(folder.get("share") or 0 for folder in extra))) / batch_size)
+
+
+def _describe_start(weights: Path) -> dict[str, Any]:
+    """What the first steps were, of a network that went on from the weights of another run."""
+    if not weights.is_file():
+        return {"weights": weights.name}
+    content = load_checkpoint(weights)
+    config = entry(content, "config", dict, weights)
+    training = {key: config["training"][key] for key in ("seed", "batch_size")}
+    told = {"weights": weights.name, "training": training | {"epoch": content["epoch"]}}
+    return told | _describe_run(weights.parent / "run_info.json")
+
+
 def _describe_data(root: Path) -> dict[str, Any]:
-    """Sources, and patients and slices per split, as far as the folder is still there."""
+    """Folder, sources, and patients and slices per split, as far as the folder is still there."""
     card = read_card(root)
     if card is None:
         return {"folder": root.name}
-    told: dict[str, Any] = {"sources": [source.title for source in card.sources]}
+    told: dict[str, Any] = {
+        "folder": root.name,
+        "sources": [source.title for source in card.sources],
+    }
     for row in read_manifest_rows(root):
         counts = told.setdefault(row.split, {"patients": set(), "slices": 0})
         counts["patients"].add(row.cells.get("patient"))

@@ -136,7 +136,7 @@ def test_the_card_tells_data_training_limits_and_the_scores_of_test_py(
     made, scores = scored
     card = json.loads(made.with_suffix(".json").read_text())
     assert card["limits"] == list(LIMITS)
-    assert card["data"]["train"] == {"patients": 2, "slices": 6}
+    assert card["data"][0]["train"] == {"patients": 2, "slices": 6}
     assert card["training"]["steps"] == 1  # 6 slices in batches of 8, one epoch
     assert card["training"]["validation"] == {"dice": 0.25}
     assert card["bytes"] == made.stat().st_size
