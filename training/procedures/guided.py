@@ -62,7 +62,7 @@ def _first_stage(config: Config) -> Config:
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"classes": None}),
-            "model": ModelConfig(name=config.guide.name, args=config.guide.args),
+            "model": ModelConfig(name=config.guide.name, args=config.guide.args, weights=None),
             "loss": LossConfig(function=OWN_LOSS, args={}),
             "training": training,
             "guide": GuideConfig(),
