@@ -142,9 +142,28 @@ def _draw_airways(
     frame.ellipse(body, (4, 22), (4, 3), level_of(SOFT - 20))  # gullet
 
 
+def _fill_stomach(
+    frame: Frame, anatomy: Anatomy, textures: Textures, z: float, value: np.ndarray
+) -> np.ndarray:
+    """Food mottled with gas, as a lesion may look, in `value`: HU below the left dome."""
+    x, y, depth, *radii, threshold = anatomy.food
+    if not radii[2] or abs(z - depth) >= radii[2]:
+        return value
+    half = np.sqrt(1 - ((z - depth) / radii[2]) ** 2)
+    inside = frame.canvas()
+    frame.fill(inside, anatomy.wobbly(5, (x, y), (radii[0] * half, radii[1] * half), 20), 255)
+    shift = int(z * 7) % (frame.size // 4)
+    specks = textures.fine[shift : shift + frame.size, shift : shift + frame.size]
+    specks = specks + 0.7 * textures.drifting("medium", z, 1.5, frame.size)
+    mottled = np.clip(specks - threshold, 0, 1)
+    food = SOFT - 15 + (AIR - SOFT) * 0.9 * mottled
+    return value + (food - value) * (inside / np.float32(255))
+
+
 def _apply_domes(
-    frame: Frame, anatomy: Anatomy, z: float, half: float, soft: np.ndarray, lung: np.ndarray
-) -> None:
+    frame: Frame, anatomy: Anatomy, textures: Textures, z: float, half: float, soft: np.ndarray,
+    lung: np.ndarray,
+) -> None:  # fmt: skip
     """Push liver and left upper abdomen into the lungs, with the partial volume of a slice."""
     gas = frame.canvas()
     for bubble in anatomy.gas:
@@ -163,7 +182,8 @@ def _apply_domes(
         if number:
             spleen = (frame.y > 8) * 0.5 * anatomy.contrast
             fat = (FAT - SOFT) * anatomy.belly * (frame.y < 8)
-            value = (value + spleen + fat) + (AIR - value) * (gas.astype(np.float32) / 255)
+            value = _fill_stomach(frame, anatomy, textures, z, value + spleen + fat)
+            value = value + (AIR - value) * (gas.astype(np.float32) / 255)
         soft += inside * (value - soft)
         lung *= 1 - cover
 
@@ -217,7 +237,7 @@ def render_layers(
     patches = textures.drifting("coarse", z, 9, frame.size)
     soft += np.where(soft > -200, anatomy.density[2] + 9 * strands + 12 * patches, 0)
     cover = lung.astype(np.float32) / 255
-    _apply_domes(frame, anatomy, z, half, soft, cover)
+    _apply_domes(frame, anatomy, textures, z, half, soft, cover)
     distance = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / frame.scale
     lumen = draw_vessels(frame, tree.bronchi, z, half) / np.float32(255)
     wall = draw_vessels(frame, tree.bronchi, z, half, grow=0.6) * np.float32(0.45 / 255)

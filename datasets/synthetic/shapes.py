@@ -133,6 +133,7 @@ class Anatomy:
     couch: np.ndarray  # top at the midline, sag, depth (units), 0/1 flat, shift x
     density: np.ndarray  # HU: lung, its rise to the back, soft tissue offset
     gas: np.ndarray  # bubbles of stomach and colon: x, y, z, radius
+    food: np.ndarray  # in the stomach: x, y, z, radii x, y, z (units), texture above which it is gas
     wobble: np.ndarray  # (parts, 4): cosines and sines that make an organ no ellipse
     lean: float  # 0..1: how little fat lies in the mediastinum
     belly: float  # 0..1: how much of it lies below the left dome
@@ -190,6 +191,11 @@ def make_anatomy(rng: np.random.Generator) -> Anatomy:
     ]
     heart = rng.normal((14, -15, 43, 38, 30), (2.5, 3, 3, 3, 8)) * (1, 1, depth, depth, 1)
     gas = rng.uniform((22, -50, 128, 3), (66, 10, 190, 12), (7, 4))
+    meal = rng.spawn(1)[0]  # draws of its own: the rest of a patient is the same with and without
+    food = meal.uniform((30, -40, 8, 16, 20, 24, 0.2), (60, 0, 36, 30, 36, 48, 1.6))
+    food[2] += liver_top  # the stomach lies below the left dome
+    if meal.random() < 0.3:  # empty
+        food[3:6] = 0
     return Anatomy(
         lungs=(left.astype(np.float32), right.astype(np.float32)),
         skin=skin,
@@ -208,6 +214,7 @@ def make_anatomy(rng: np.random.Generator) -> Anatomy:
         ),
         density=rng.normal((-846, 34, 0), (18, 20, 12)).astype(np.float32),
         gas=gas[: rng.integers(1, 8)],
+        food=food,
         wobble=rng.normal(0, 0.05, (14, 4)),
         lean=rng.uniform(0.2, 1.2),
         belly=rng.uniform(0, 1),
