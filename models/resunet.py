@@ -36,6 +36,7 @@ from models.parts.network import SegmentationNetwork
 from models.parts.resnet_encoder import RESNET_LAYOUT, ResNetEncoder
 from models.parts.weights import load_resnet_layers
 from utils.contracts import SegOutput
+from utils.errors import UserError
 
 NUM_STAGES = 5
 
@@ -108,6 +109,8 @@ class ResUNet(SegmentationNetwork):
         decoder_semantic_stages: Decoder levels 1 to 5 under ASSM (the starred rows of table 4).
         fusion: attention (the paper's AFM), add, concat (table 5) or none (plain ResUNet).
         lung_head: Segment the lungs as well, by a 1 x 1 convolution on X1; no part of the paper.
+        lung_gate: Outside of training, no pixel is more likely a lesion than lung, so that there
+            are no lesions in the gut; with a lung head and one class; no part of the paper.
         encoder_weights: A local file with torchvision ResNet weights of the same depth for the
             layers S2 to S5; None trains from scratch, as the paper does. Needs width 64.
     """
@@ -131,6 +134,7 @@ class ResUNet(SegmentationNetwork):
         decoder_semantic_stages: Sequence[int] = (),
         fusion: Fusion = "attention",
         lung_head: bool = False,
+        lung_gate: bool = False,
         encoder_weights: str | Path | None = None,
     ) -> None:
         super().__init__()
@@ -138,6 +142,8 @@ class ResUNet(SegmentationNetwork):
         check_choice("fusion", fusion, get_args(Fusion))
         check_choice("depth", depth, tuple(RESNET_LAYOUT))
         check_even("width", width)
+        if lung_gate and (not lung_head or num_classes > 1):
+            raise UserError("model.args.lung_gate: needs lung_head=true, and a single class")
         check_stages("edge_stages", edge_stages, "semantic_stages", semantic_stages, NUM_STAGES)
         check_stages(
             *("decoder_edge_stages", decoder_edge_stages),
@@ -157,6 +163,7 @@ class ResUNet(SegmentationNetwork):
         )
         self.fusion = create_fusion(fusion, decoder_channels, width, num_classes)
         self.lung_head = nn.Conv2d(decoder_channels[0], 1, 1) if lung_head else None
+        self.lung_gate = lung_gate
         if encoder_weights is not None:
             load_resnet_layers(self.encoder, encoder_weights)
 
@@ -198,4 +205,6 @@ class ResUNet(SegmentationNetwork):
         edge = self.esm(stages, size) + self.decoder_esm(levels, size)
         semantic = self.assm(stages, size) + self.decoder_assm(levels, size)
         lung = None if self.lung_head is None else self.lung_head(levels[0])
+        if self.lung_gate and not self.training:
+            mask = torch.minimum(mask, lung)
         return SegOutput(mask=mask, edge=edge, semantic=semantic, lung=lung, maps=maps)

@@ -133,7 +133,7 @@ class Anatomy:
     couch: np.ndarray  # top at the midline, sag, depth (units), 0/1 flat, shift x
     density: np.ndarray  # HU: lung, its rise to the back, soft tissue offset
     gas: np.ndarray  # bubbles of stomach and colon: x, y, z, radius
-    food: np.ndarray  # in the stomach: x, y, z, radii x, y, z (units), texture above which it is gas
+    food: np.ndarray  # in the stomach: x, y, z, radii x, y, z, texture above which it is gas
     wobble: np.ndarray  # (parts, 4): cosines and sines that make an organ no ellipse
     lean: float  # 0..1: how little fat lies in the mediastinum
     belly: float  # 0..1: how much of it lies below the left dome

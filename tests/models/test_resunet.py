@@ -210,3 +210,25 @@ def test_the_lung_head_is_one_convolution_and_changes_nothing_else() -> None:
     assert found.lung.shape == (2, 1, 48, 32)
     torch.testing.assert_close(found.mask, wanted.mask, rtol=0, atol=0)
     assert wanted.lung is None
+
+
+def test_the_lung_gate_leaves_no_lesion_outside_the_lungs_and_training_as_it_is() -> None:
+    head = create_model("resunet", **SMALL, lung_head=True)
+    gated = create_model("resunet", **SMALL, lung_head=True, lung_gate=True)
+    image = torch.randn(2, 1, 48, 32)
+    with torch.no_grad():
+        output = head.eval()(image)
+        head.lung_head.bias += output.mask.median() - output.lung.median()
+    gated.load_state_dict(head.state_dict())
+    wanted, found = head.train()(image), gated.train()(image)
+    torch.testing.assert_close(found.mask, wanted.mask, rtol=0, atol=0)
+    wanted, found = head.eval()(image), gated.eval()(image)
+    assert (wanted.mask > wanted.lung).any()
+    assert (wanted.mask < wanted.lung).any()
+    torch.testing.assert_close(found.mask, torch.minimum(wanted.mask, wanted.lung))
+
+
+@pytest.mark.parametrize("args", [{}, {"lung_head": True, "num_classes": 3}])
+def test_a_lung_gate_needs_a_lung_head_and_a_single_class(args: dict) -> None:
+    with pytest.raises(UserError, match="lung_gate"):
+        create_model("resunet", **SMALL, **args, lung_gate=True)

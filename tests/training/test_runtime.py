@@ -80,3 +80,31 @@ def test_prepared_networks_and_batches_have_the_memory_format() -> None:
     batch = runtime.move({"image": torch.zeros(2, 3, 8, 8), "name": ["a", "b"]})
     assert batch["image"].is_contiguous(memory_format=torch.channels_last)
     assert batch["name"] == ["a", "b"]
+
+
+def test_narrow_strided_convolutions_give_the_same_in_channels_last_and_survive() -> None:
+    """In a process of its own, which dies where memory is overwritten."""
+    program = """
+import torch
+from models import create_model
+from training.runtime import create_runtime
+
+torch.manual_seed(0)
+plain = create_model("resunet", width=4, depth=18)
+narrow = create_model("resunet", width=4, depth=18)
+narrow.load_state_dict(plain.state_dict())
+runtime = create_runtime("cpu", "fp32", True)
+narrow = runtime.prepare(narrow)
+image = torch.randn(2, 1, 96, 96)
+for _ in range(4):
+    wanted, found = plain(image).mask, narrow(runtime.move({"image": image})["image"]).mask
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+    wanted.mean().backward()
+    found.mean().backward()
+for one, other in zip(plain.parameters(), narrow.parameters(), strict=True):
+    if one.grad is not None:
+        torch.testing.assert_close(other.grad, one.grad, rtol=1e-2, atol=1e-3)
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "alive\n", done.stderr
