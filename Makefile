@@ -52,7 +52,7 @@ train: install data
 	test -f $(RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment quickstart $$resume
 	$(BIN)/python test.py --checkpoint $(RUN)/best.pt --split test
 
-# Best on a GPU (minutes; half a day on two cores). A finished run stays as it is, as above.
+# Minutes on a GPU, an hour or two on two cores. A finished run stays as it is, as above.
 data/weights: | $(VENV)/.installed
 	$(BIN)/python prepare.py synthetic --out data/weights --patients 450 18 18 --slices 20 --seed 18 --processes $(PROCESSES)
 
