@@ -55,6 +55,7 @@ def scored(run_script: Callable, folder: Path, *options: str) -> tuple[str, dict
         return finished.out, json.loads(metrics.read_text()), list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_the_lung_head_is_scored_in_rows_of_its_own(
     run_script: Callable, settings: list[str], data_root: Path, tmp_path: Path
 ) -> None:

@@ -105,8 +105,9 @@ def test_2_epochs_resume_2_epochs_equal_4_epochs_bit_for_bit(
     assert resumed["epoch"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGTERM to a child process needs POSIX")
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_run_stopped_within_an_epoch_goes_on_bit_for_bit(
     run_script: Callable, small_settings: list[str], tmp_path: Path, precision: str
 ) -> None:
@@ -211,6 +212,7 @@ class Trap:
         return open, (self.path, "w")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process needs POSIX")
 def test_ctrl_c_ends_with_130_and_the_run_can_go_on(
     run_script: Callable, small_settings: list[str], tmp_path: Path

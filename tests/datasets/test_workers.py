@@ -96,6 +96,7 @@ needs_sigwaitinfo = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_sigwaitinfo
 def test_workers_outlive_signals_to_the_process_group(data_root: Path) -> None:
     program = start(data_root, AFTER_SIGNALS_TO_THE_GROUP)
@@ -110,6 +111,7 @@ def test_workers_end_when_their_main_process_terminates_them(data_root: Path) ->
     assert (program.returncode, out) == (0, "finished\n"), error
 
 
+@pytest.mark.slow
 @needs_sigwaitinfo
 def test_a_program_that_is_stopped_within_an_epoch_does_not_hang(data_root: Path) -> None:
     program = start(data_root, IN_AN_ERROR)

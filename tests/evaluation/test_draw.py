@@ -50,6 +50,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_figures_of_a_trained_run_are_page_wide_pngs_the_same_each_time(
     run_script: Callable, small_settings: list[str], tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_named_cases_are_drawn_in_their_order_each_once(
     assert finished.out.splitlines()[0].split() == ["cases", "test01_z003,", "test00_z000"]
 
 
+@pytest.mark.slow
 def test_every_run_is_read_at_its_own_size_from_the_first_runs_data(
     run_script: Callable, save_run: Callable, data_root: Path, tmp_path: Path
 ) -> None:

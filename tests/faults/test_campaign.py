@@ -38,18 +38,14 @@ def assert_all_good(outcomes: Iterator[Outcome], count: int) -> None:
     assert all(outcome.is_good for outcome in found), records(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
         kills.kill_within_write,
-        *(
-            pytest.param(fault, marks=pytest.mark.slow)
-            for fault in (
-                stops.stop_in_training,
-                full_disk.limit_file_size,
-                processes.kill_loader_process,
-            )
-        ),
+        stops.stop_in_training,
+        full_disk.limit_file_size,
+        processes.kill_loader_process,
     ],
 )
 def test_a_run_that_was_hit_ends_as_if_it_had_not_been(fault: Callable, bench: Bench) -> None:

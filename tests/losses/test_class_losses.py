@@ -179,6 +179,7 @@ def loss_of_share(rank: int) -> dict[str, Tensor]:
     return loss_of(*((0, 1), (1, 3))[rank], shared=True)
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_of_the_whole_batch(process_pair: ProcessPair) -> None:
     expected = loss_of(0, 3, shared=False)
     first, second = process_pair.run(loss_of_share)

@@ -61,6 +61,7 @@ def test_what_two_folders_share_is_said(tmp_path: Path) -> None:
     assert "1 patient in both: atrain" in find_shared(first, other)
 
 
+@pytest.mark.slow
 def test_every_pair_has_a_score_and_a_pair_that_shares_slices_says_why(
     runs: list[Run], tmp_path: Path
 ) -> None:

@@ -38,13 +38,12 @@ def ranks_of(job: subprocess.Popen) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
         {},
-        pytest.param(
-            {"loss__function": "dice", "training__ema_decay": 0.9}, marks=pytest.mark.slow
-        ),
+        {"loss__function": "dice", "training__ema_decay": 0.9},
     ],
     ids=["joint", "untrained heads, moving average"],
 )
@@ -114,6 +113,7 @@ def test_a_last_batch_smaller_than_the_job_counts_every_slice_once(
     assert curves(save_dir)["train/loss/total"][0] < 0.8 * 2 + 0.4 * 3 + 1
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_job_in_seconds_with_a_clear_line(
     small_settings: list[str], tmp_path: Path
 ) -> None:
@@ -138,6 +138,7 @@ def test_a_killed_process_ends_the_job_in_seconds_with_a_clear_line(
     assert "go on with --resume" in out
 
 
+@pytest.mark.slow
 def test_a_batch_smaller_than_the_job_is_refused_once(small_settings: list[str]) -> None:
     job = start_job(2, *settings_with(small_settings, training__batch_size=1))
     _, err = job.communicate(timeout=60)

@@ -24,6 +24,7 @@ from tests.evaluation.report.drawn_report import (
 )
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
     rows = [make_row(f"case{i}", "p", 0.5, (400, 400, 200)) for i in range(300)]
     # Blocks of 6 px in black and white: as many bytes of WebP as a slice of CT.
