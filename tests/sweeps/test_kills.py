@@ -1,4 +1,4 @@
-"""sweep.py killed at any moment, launcher or worker, and started again, under --jobs 2."""
+"""sweep.py killed at any moment, launcher or worker, and started again: --jobs 2 and Ray."""
 
 import os
 import random
@@ -50,10 +50,16 @@ def children_of(process: int) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("who", ["launcher", "all", "worker", "asked"])
+@pytest.mark.parametrize(
+    ("engine", "who"),
+    [*(("local", who) for who in ("launcher", "all", "worker", "asked")), ("ray", "all")],
+)
 def test_killed_anywhere_nothing_is_repeated_lost_or_doubled(
-    who: str, command: list[str], tmp_path: Path
+    engine: str, who: str, command: list[str], tmp_path: Path
 ) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray", reason="pip install -r requirements-cluster.txt")
+    command = [*command, "--engine", engine]
     dice = random.Random(who)
     runs, former = runs_of(command, tmp_path), {}
     for _ in range(3):
