@@ -83,6 +83,26 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=RESULTS, metavar="DIR", help="of the CSV files and tables"
     )
+    _add_launch_arguments(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show the plan and an estimate of its time"
+    )
+    parser.add_argument("--tables", action="store_true", help="make every table from the CSV files")
+    parser.add_argument(
+        "--figures", action="store_true", help="draw figures 6 to 8 and the curves, PNG and PDF"
+    )
+    parser.add_argument(
+        "--matrix", action="store_true", help="test every network on every data set of its sweep"
+    )
+    add_set_argument(parser)
+    arguments = parser.parse_args()
+    if not arguments.sweeps and (not arguments.tables or arguments.figures or arguments.matrix):
+        parser.error("name a sweep, such as resources/sweeps/table5.yaml; --tables needs none")
+    return arguments
+
+
+def _add_launch_arguments(parser: argparse.ArgumentParser) -> None:
+    """What starts the runs, and how many at once."""
     parser.add_argument("--jobs", type=positive_int, default=1, metavar="N", help="runs at once")
     parser.add_argument(
         "--gpus", type=_numbers, default=(), metavar="0,1", help="that the jobs take turns on"
@@ -101,21 +121,6 @@ def parse() -> argparse.Namespace:
         metavar="KEY=VALUE",
         help="of SLURM, such as partition=gpu or time=240; repeat for more",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show the plan and an estimate of its time"
-    )
-    parser.add_argument("--tables", action="store_true", help="make every table from the CSV files")
-    parser.add_argument(
-        "--figures", action="store_true", help="draw figures 6 to 8 and the curves, PNG and PDF"
-    )
-    parser.add_argument(
-        "--matrix", action="store_true", help="test every network on every data set of its sweep"
-    )
-    add_set_argument(parser)
-    arguments = parser.parse_args()
-    if not arguments.sweeps and (not arguments.tables or arguments.figures or arguments.matrix):
-        parser.error("name a sweep, such as resources/sweeps/table5.yaml; --tables needs none")
-    return arguments
 
 
 def show_plan(session: Session, jobs: int) -> None:

@@ -93,6 +93,12 @@ def parse() -> argparse.Namespace:
     )
     add_set_argument(parser)
     arguments = parser.parse_args()
+    _check_together(parser, arguments)
+    return arguments
+
+
+def _check_together(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
     if arguments.flip and not arguments.checkpoint:
         parser.error("--flip goes with --checkpoint: only a network can be asked twice")
     if bool(arguments.maps or arguments.volumes) != bool(arguments.masks):
@@ -103,7 +109,6 @@ def parse() -> argparse.Namespace:
     fixed = [o for o in arguments.overrides if o.startswith(_OF_NATIVE)]
     if fixed and PROTOCOLS[arguments.protocol].sets_policy:
         parser.error(f"--set {fixed[0]}: protocol {arguments.protocol} has a rule of its own")
-    return arguments
 
 
 def compare(run_a: Path, run_b: Path, unit: str, out: Path | None) -> None:

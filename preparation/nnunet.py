@@ -91,14 +91,7 @@ def export_nnunet(
     if all(entry.split == "test" for entry in entries):
         raise UserError(f"{root}: has neither train nor val; nnU-Net needs cases to learn from")
     classes = _classes(card, entries) if with_classes else {}
-    entries = [
-        entry._replace(
-            files=entry.files._replace(
-                mask=entry.label if classes else entry.files.mask, edge=None, lung=None
-            )
-        )
-        for entry in entries
-    ]
+    entries = [_with_target(entry, bool(classes)) for entry in entries]
     cases, reason = ([], "") if form == SLICES else _volumes(entries)
     if form == VOLUMES and reason:
         raise UserError(f"{root}: its slices form no volumes: {reason}; give --form slices")
@@ -131,6 +124,12 @@ def _classes(card: DataCard | None, entries: Sequence[SliceEntry]) -> dict[str, 
     if card is None or len(card.labels) < 2 or any(entry.label is None for entry in entries):
         return {}
     return {name: value for value, name in sorted(card.labels.items())}
+
+
+def _with_target(entry: SliceEntry, has_classes: bool) -> SliceEntry:
+    """A slice with what is learnt as its mask: its class map, or its lesions."""
+    mask = entry.label if has_classes else entry.files.mask
+    return entry._replace(files=entry.files._replace(mask=mask, edge=None, lung=None))
 
 
 def _volumes(entries: Sequence[SliceEntry]) -> tuple[list[_Case], str]:

@@ -18,8 +18,8 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 # Parameters of mallopt and their defaults, from glibc's malloc.h and manual.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _DEFAULT_TRIM_BYTES, _DEFAULT_NUM_MMAPS = 128 * 1024, 65536
-_SAFE_CHANNELS = 8
 _NEVER_TRIM = 2**31 - 1
+_SAFE_CHANNELS = 8  # of a strided 1 x 1 convolution
 
 
 @dataclass(frozen=True)
