@@ -41,9 +41,10 @@ from datasets.intensity import LUNG_WINDOW
 from datasets.manifest import SPLITS
 from datasets.synthetic.findings import Findings, make_findings
 from datasets.synthetic.lesions import Disease, make_disease, paint_lesions
-from datasets.synthetic.phantom import Textures, render_layers
+from datasets.synthetic.phantom import render_layers
 from datasets.synthetic.scanner import Scanner
 from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame, make_anatomy
+from datasets.synthetic.textures import Textures
 from datasets.synthetic.vessels import VesselTree, make_vessels
 from utils.errors import UserError
 from utils.files import whole_folder
@@ -110,13 +111,13 @@ def generate_patient(
     Args:
         seed: Seed of the whole set.
         patient: Number of the patient in the set.
-        num_slices: Evenly spaced slices over the height of the lungs.
+        num_slices: Evenly spaced slices over the height of the lungs, or a little below them.
         image_size: Height and width, px.
         min_severity: Least severity of disease, 0 to 1; 0 matches the real set below.
     """
     rng = np.random.default_rng([seed, patient])
     person = make_patient(rng, image_size, min_severity)
-    top, bottom = rng.uniform(0.0, 0.12), rng.uniform(0.92, 1.0)
+    top, bottom = rng.uniform(0.0, 0.12), rng.uniform(0.92, 1.1)
     depths = np.linspace(top, bottom, num_slices) * LUNG_HEIGHT
     return [draw_slice(person, z, rng) for z in depths]
 

@@ -3,8 +3,8 @@
 A lesion spans several slices; noise that drifts slowly with depth breaks up its border. Some hug
 the pleura as a crescent, some lie free or fill a lobe up to its fissure; ground-glass may bear a
 net (crazy paving), a solid core, or a clear centre (reversed halo). Mostly bilateral, subpleural
-and in the dependent lung, and effusion in few: Shi et al., Lancet Infect
-Dis 2020, doi:10.1016/S1473-3099(20)30086-4.
+and in the dependent lung, and effusion in few: Shi et al., Lancet Infect Dis 2020,
+doi:10.1016/S1473-3099(20)30086-4.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from datasets.synthetic.phantom import Layers, Textures
+from datasets.synthetic.effusion import paint_effusion
+from datasets.synthetic.phantom import Layers
 from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
+from datasets.synthetic.textures import Textures
 
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
-GROUND_GLASS_HU = (-455.0, 120.0)  # mean and deviation over patients; vessels stay visible
+GROUND_GLASS_HU = (-465.0, 130.0)  # mean and deviation over patients; vessels stay visible
 GROUND_GLASS_RANGE = (-760.0, -220.0)
 CONSOLIDATION_HU = (-220.0, 20.0)  # solid is 0..60 HU; air left in it and blur lower the mean
-EFFUSION_HU = 12.0  # simple fluid: 0..20 HU
 EFFUSION_RATE = 0.03
-MIN_EFFUSION = 3.0  # units (4 mm); annotators leave a thinner film out
 LUNG_COVERAGE = 0.25  # annotators draw the pleura on its outer side,
 MAX_GAP = 2.4  # units: and lesions short of it
 MIN_LESION_PX = 9  # at 256 px; a smaller spot looks like a vessel
@@ -70,7 +70,8 @@ def _make_blob(
     kind = rng.random()
     border, hollow, lobe = rng.uniform(0.5, 1.8), 0.0, NO_LOBE
     hugs = kind < 0.33
-    x, y, angle = _place(rng, anatomy, side, z, 0.0 if hugs else rng.beta(1.2, 2.6) * 0.9)
+    inward = 0.0 if hugs else rng.uniform(0.2, 0.9) if kind < 0.5 else 0.9 * rng.beta(1.2, 2.6)
+    x, y, angle = _place(rng, anatomy, side, z, inward)
     along, across, deep = size * np.exp(rng.normal((0.3, 0.0, 0.5), 0.25))
     if hugs:
         along, across = 1.3 * along, 0.9 * across
@@ -201,25 +202,6 @@ def _paint_parenchyma(
     return glass, solid
 
 
-def _paint_effusion(frame: Frame, disease: Disease, layers: Layers, z: float) -> np.ndarray:
-    """Fluid between lung and posterior chest wall; returns its mask and takes it off the lung."""
-    height = disease.effusion * np.clip((z / LUNG_HEIGHT - 0.35) / 0.5, 0, 1)
-    if height.max() < MIN_EFFUSION:
-        return np.zeros((frame.size, frame.size), bool)
-    depth = np.where(frame.x < 0, height[0], height[1])
-    back = np.where(layers.lung > 0.5, frame.y, -99).max(0, keepdims=True)
-    # The crescent: deepest at the back, and following the chest wall to its sides.
-    inside = (layers.pleura > 127).astype(np.uint8)
-    wall = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / frame.scale
-    reach = depth * np.clip((frame.y - 5) / 45, 0, 1)
-    fluid = (layers.lung > 0.5) & ((wall < 0.6 * reach) | (frame.y > back - 0.5 * reach))
-    fluid &= (frame.y > 12) & ((np.abs(frame.x) > 30) | (frame.y > 35)) & (depth > MIN_EFFUSION)
-    spread = cv2.dilate(fluid.astype(np.float32), np.ones((3, 3)))  # no dark seam at the wall
-    cover = cv2.GaussianBlur(spread, (0, 0), 0.7 * frame.size / 256)
-    layers.lung_hu += cover * (EFFUSION_HU - layers.lung_hu)
-    return fluid
-
-
 def without_crumbs(outline: np.ndarray, least: float) -> np.ndarray:
     """The outline without components of fewer px, which annotators pass over."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(outline.astype(np.uint8))
@@ -237,12 +219,12 @@ def paint_lesions(
         label (H, W) uint8 with the classes of this module, and lung (H, W) bool without effusion.
     """
     glass, solid = _paint_parenchyma(frame, disease, textures, layers, z)
-    fluid = _paint_effusion(frame, disease, layers, z)
+    fluid = paint_effusion(frame, disease.effusion, layers, z)
     lung = (layers.lung > LUNG_COVERAGE) & ~fluid
     # Annotators draw one generous smooth outline around patchy disease.
     least, sigma, gap = disease.pen[0], disease.pen[1] * frame.size / 256, disease.pen[2]
-    outline = (cv2.GaussianBlur(glass, (0, 0), sigma) > least) & (layers.distance > gap)
-    outline = without_crumbs(outline & lung, MIN_LESION_PX * (frame.size / 256) ** 2)
+    outline = (cv2.GaussianBlur(glass, (0, 0), sigma) > least) & (layers.distance > gap) & lung
+    outline = without_crumbs(outline, MIN_LESION_PX * (frame.size / 256) ** 2)
     dense = cv2.GaussianBlur(solid, (0, 0), sigma) > 0.5
     label = np.where(outline, np.uint8(GROUND_GLASS), np.uint8(0))
     label[outline & dense] = CONSOLIDATION

@@ -18,48 +18,8 @@ from datasets.synthetic.shapes import (
     Frame,
     level_of,
 )
+from datasets.synthetic.textures import Textures
 from datasets.synthetic.vessels import VesselTree, draw_vessels
-
-
-@dataclass(frozen=True)
-class Textures:
-    """Unit-variance noise fields of one patient, drawn once and reused with other offsets."""
-
-    white: np.ndarray
-    fine: np.ndarray
-    medium: tuple[np.ndarray, np.ndarray]
-    coarse: tuple[np.ndarray, np.ndarray]
-
-    @staticmethod
-    def make(rng: np.random.Generator, size: int) -> "Textures":
-        """Fields with a margin; blur widths follow the image size."""
-        unit, side = size / 256, size + size // 4
-
-        def field(sigma: float) -> np.ndarray:
-            white = rng.standard_normal((side, side), dtype=np.float32)
-            blurred = cv2.GaussianBlur(white, (0, 0), sigma)
-            return blurred / blurred.std()
-
-        return Textures(
-            white=rng.standard_normal((side, side), dtype=np.float32),
-            fine=field(max(0.75 * unit, 0.5)),
-            medium=(field(2.0 * unit), field(2.0 * unit)),
-            coarse=(field(6.0 * unit), field(6.0 * unit)),
-        )
-
-    def random(self, rng: np.random.Generator, name: str, size: int) -> np.ndarray:
-        """A crop (size, size) at a random offset: unrelated from slice to slice."""
-        field = getattr(self, name)
-        field = field[0] if isinstance(field, tuple) else field
-        top, left = rng.integers(0, field.shape[0] - size, 2)
-        return field[top : top + size, left : left + size]
-
-    def drifting(self, name: str, z: float, period: float, size: int) -> np.ndarray:
-        """A crop which changes smoothly with depth z, over about `period` units."""
-        first, second = getattr(self, name)
-        phase = np.pi * z / (2 * period)
-        cos, sin = np.float32(np.cos(phase)), np.float32(np.sin(phase))
-        return cos * first[:size, :size] + sin * second[-size:, -size:]
 
 
 @dataclass
@@ -220,6 +180,7 @@ def render_layers(
     """
     contours = [anatomy.lung_contour(side, z) for side in (0, 1)]
     body = draw_body(frame, anatomy, z, contours, rng)
+    walls = body.copy()
     lung = frame.canvas()
     for contour in contours:
         frame.fill(lung, contour, 255)
@@ -236,6 +197,9 @@ def render_layers(
     strands = textures.drifting("medium", z, 4, frame.size)
     patches = textures.drifting("coarse", z, 9, frame.size)
     soft += np.where(soft > -200, anatomy.density[2] + 9 * strands + 12 * patches, 0)
+    # Spongy bone has fat between its beams; blood with contrast medium is as bright, and even.
+    marrow = np.clip((soft - 120) / 100, 0, 1) * (body == walls)
+    soft += marrow * anatomy.sponge * (textures.fine[: frame.size, : frame.size] + strands - 0.8)
     cover = lung.astype(np.float32) / 255
     _apply_domes(frame, anatomy, textures, z, half, soft, cover)
     distance = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / frame.scale

@@ -14,8 +14,9 @@ import numpy as np
 
 from datasets.synthetic.findings import Findings
 from datasets.synthetic.lesions import MIN_LESION_PX, Disease, paint_lesions, without_crumbs
-from datasets.synthetic.phantom import Textures, render_layers
+from datasets.synthetic.phantom import render_layers
 from datasets.synthetic.shapes import Anatomy, Frame
+from datasets.synthetic.textures import Textures
 from datasets.synthetic.vessels import VesselTree
 
 MM_PER_UNIT = 370.0 / 256  # as the CT set has it: 256 units over its field of view

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from datasets.intensity import LUNG_WINDOW
-from datasets.synthetic.phantom import Layers, Textures
+from datasets.synthetic.phantom import Layers
 from datasets.synthetic.shapes import Frame
+from datasets.synthetic.textures import Textures
 
 
 class Scanner(NamedTuple):
