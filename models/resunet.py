@@ -34,7 +34,7 @@ from models.parts.cosupervision import (
 )
 from models.parts.network import SegmentationNetwork
 from models.parts.resnet_encoder import RESNET_LAYOUT, ResNetEncoder
-from models.parts.weights import load_resnet_layers
+from models.parts.weight_files import load_resnet_layers
 from utils.contracts import SegOutput
 from utils.errors import UserError
 

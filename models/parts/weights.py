@@ -1,20 +1,17 @@
-"""Pre-trained weights of encoders: a local file, or the library's own on request."""
+"""Pre-trained weights of the libraries' encoders: a local file, or their own on request."""
 
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.error import URLError
 
 import segmentation_models_pytorch as smp
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import get_model_weights
 
 from models.parts.installed_weights import REQUIREMENTS, find_installed, has_package
+from models.parts.weight_files import check_file, read_state, refuse_checkpoint
 from utils.errors import UserError
 
 Library = Literal["torchvision", "timm", "smp"]
@@ -51,8 +48,8 @@ def load_backbone(
         UserError: Weights that cannot be fetched, read, or that do not fit.
     """
     if pretrained is not None:
-        state = _read(find_weights(name, pretrained, library))
-        _refuse_checkpoint(state, f"model.args.pretrained: {pretrained}", f"{library}'s {name}")
+        state = read_state(find_weights(name, pretrained, library))
+        refuse_checkpoint(state, f"model.args.pretrained: {pretrained}", f"{library}'s {name}")
         own = net.state_dict()
         lost = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
         # A classifier may differ, or be gone: no network here uses it.
@@ -100,29 +97,6 @@ def fit_stem(net: nn.Module, stem: str, in_channels: int, *, is_trained: bool) -
     setattr(net.get_submodule(parent), child, new)
 
 
-def load_resnet_layers(encoder: nn.Module, path: str | Path) -> None:
-    """Load layer1 to layer4 of a torchvision ResNet into an encoder with layers of those names.
-
-    The file is a state_dict as torchvision distributes it (resnet34-*.pth); stem and classifier
-    are left out. The convolutions' shapes must agree, so the encoder's width must be 64.
-
-    Raises:
-        UserError: The file is missing, is not a state_dict, or its layers do not fit.
-    """
-    path = Path(path)
-    state = _read(path, "encoder_weights")
-    _refuse_checkpoint(state, f"model.args.encoder_weights: {path}", "torchvision's ResNet")
-    layers = {key: value for key, value in state.items() if key.startswith("layer")}
-    own = {key: value for key, value in encoder.state_dict().items() if key.startswith("layer")}
-    shapes = {key: value.shape for key, value in own.items()}
-    if {key: value.shape for key, value in layers.items()} != shapes:
-        raise UserError(
-            f"model.args.encoder_weights: the layers of {path} do not fit this encoder; "
-            "take weights of the same depth, and width 64"
-        )
-    encoder.load_state_dict(layers, strict=False)
-
-
 def find_weights(name: str, pretrained: str, library: Library) -> Path:
     """The file of a network's weights.
 
@@ -137,40 +111,8 @@ def find_weights(name: str, pretrained: str, library: Library) -> Path:
     """
     if pretrained == "imagenet":
         return _fetch(name, library)
-    _check_file(Path(pretrained))
+    check_file(Path(pretrained))
     return Path(pretrained)
-
-
-def _check_file(path: Path, argument: str = "pretrained") -> None:
-    """Refuse a file that is not there."""
-    if not path.is_file():
-        raise UserError(
-            f"model.args.{argument}: no file {path}; fetch the library's ImageNet weights of the "
-            "same network and give their place, or leave the key out to train from scratch"
-        )
-
-
-def _read(path: Path, argument: str = "pretrained") -> Mapping[str, Any]:
-    """The state_dict of a .pth or .safetensors file, or what else a .pth file may hold."""
-    _check_file(path, argument)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError) as error:
-        raise UserError(f"model.args.{argument}: {path} is not a weights file") from error
-    if not isinstance(state, Mapping):
-        raise UserError(f"model.args.{argument}: {path} holds no state_dict")
-    return state
-
-
-def _refuse_checkpoint(state: Mapping[str, Any], place: str, wanted: str) -> None:
-    """Refuse a checkpoint of train.py, which holds a whole network, where an encoder is wanted."""
-    if "config" in state and "model" in state:
-        raise UserError(
-            f"{place} is a checkpoint of a whole {state['config']['model']['name']}; give the "
-            f"encoder's weights, those of {wanted}"
-        )
 
 
 def _fetch(name: str, library: Library) -> Path:
