@@ -10,6 +10,7 @@ from torch import nn
 
 from benchmark.failures import noting_failure
 from benchmark.step_variants import Variant
+from datasets.noise import noise_batch
 from metrics import Meter
 from training.builders import build_network
 from training.classes import count_channels
@@ -17,7 +18,6 @@ from training.engine import evaluate
 from training.random_state import seed_everything
 from training.runtime import Runtime
 from utils.config import Config
-from utils.contracts import noise_batch
 from utils.progress import Progress
 
 _DTYPES = (None, torch.bfloat16)

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.failures import noting_failure
 from benchmark.step_variants import Variant
+from datasets.noise import noise_batch
 from models.parts.paper_order import run_in_paper_order
 from training.builders import build_network, build_training_state
 from training.classes import count_channels
@@ -24,7 +25,6 @@ from training.runtime import set_determinism
 from training.step import TrainingStep
 from training.tensorboard import peak_memory_mib
 from utils.config import Config
-from utils.contracts import noise_batch
 
 _MAX_WARM_UP_STEPS = 30  # fp16 halves its loss scale from 65536, a step each, until one counts
 

@@ -18,6 +18,7 @@ import numpy as np
 from benchmark.step_cost import count_flops
 from benchmark.step_rows import measure_matmul_rate
 from datasets.intensity import LUNG_WINDOW
+from datasets.noise import noise_batch
 from datasets.synthetic.generate import generate_patient
 from training.builders import build_network
 from training.checkpoint import save_checkpoint
@@ -26,7 +27,7 @@ from training.random_state import seed_everything
 from training.trained_run import open_run
 from utils.cli import create_parser, positive_int
 from utils.config_loader import load_config
-from utils.contracts import SegOutput, noise_batch
+from utils.contracts import SegOutput
 from utils.errors import UserError
 
 _DRAWN = 20  # different slices, repeated to the length of the scan

@@ -7,8 +7,8 @@ import numpy as np
 
 from datasets.decoder import decode, decode_strictly
 from datasets.image_formats import ImageHeader, read_header
+from datasets.stand_ins import describe_stand_in
 from utils.errors import UserError
-from utils.files import describe_stand_in
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Run-length coding is the fastest strategy, and on noise no larger than the default.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.benchmark_tables import format_benchmark, format_zoo
+from evaluation.readme import list_tables, replace_table
 from evaluation.recipe_tables import format_recipe
 from metrics.protocols import INFNET, PROTOCOLS
 from metrics.registry import METRICS, MISSING, Metric, main_metrics
@@ -13,7 +14,6 @@ from utils.cli import create_parser, run_main
 from utils.config_loader import RESOURCES
 from utils.errors import UserError
 from utils.files import parse_json, read_rows, write_rows
-from utils.readme import list_tables, replace_table
 
 RESULTS = RESOURCES / "results"
 PAGES = (RESOURCES.parent / "README.md", RESULTS / "README.md")

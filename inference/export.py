@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from datasets.noise import noise_batch
 from inference.onnx_predictor import INPUT, ONNX_SUFFIX, OUTPUT, OnnxFacts, OnnxPredictor
 from inference.weights import WEIGHTS_SUFFIX, export_weights
 from inference.weights_card import write_card
@@ -19,7 +20,6 @@ from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, open_run
 from utils.cli import add_out_argument, create_parser, run_main
 from utils.config import Config
-from utils.contracts import noise_batch
 from utils.errors import UserError
 from utils.files import whole_file
 

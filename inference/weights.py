@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from datasets.noise import noise_batch
 from training.checkpoint import entry, load_checkpoint, save_checkpoint
 from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, open_run
-from utils.contracts import noise_batch
 from utils.errors import UserError
 
 SHIPPED = Path(__file__).resolve().parent.parent / "resources" / "weights" / "synthetic_ct.pt"

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.outlines import outline
+from figures.page_template import load_template
 from figures.palette import LUNG_OUTLINE, predicted_colours
 from severity.lungs.sides import LEFT, RIGHT, SIDES, middle_column
 from severity.report import DISCLAIMER, format_percent
 from severity.views import picture_url
 from utils.files import quote_cell, whole_file
-from utils.html.template import load_template
 
 LESION = "any lesion"
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "radiograph.html.jinja"

@@ -13,6 +13,7 @@ from jinja2.environment import TemplateStream
 from markupsafe import Markup
 
 from datasets.volumes.volume import Volume
+from figures.page_template import load_script, load_template
 from figures.palette import LUNG_OUTLINE, METRICS, class_colour, predicted_colours
 from severity import regions, score
 from severity.browser import SliceBrowser
@@ -23,7 +24,6 @@ from severity.lungs.threshold import CLOSING_MM, LEAST_AREA_CM2
 from severity.measure import DENSE_HU, Severity, measure_scan
 from severity.views import View, make_views
 from utils.files import quote_cell, whole_file
-from utils.html.template import load_script, load_template
 
 DISCLAIMER = "For research only; not a medical device."
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "severity.html.jinja"

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
+from evaluation.readme import list_tables, replace_table
 from evaluation.results import RESULTS
+from figures.page_template import load_template
 from sweeps.matrix import format_matrix
 from sweeps.results import results_file
 from sweeps.specification import SIZES, SWEEPS, list_sweeps, read_sweep
 from sweeps.summary import read_results
 from sweeps.tables import SweepTable, build_table, to_html, to_latex, to_markdown
 from utils.files import read_rows, whole_file
-from utils.html.template import load_template
-from utils.readme import list_tables, replace_table
 
 PAGE, LATEX, HTML = "README.md", "tables.tex", "tables.html"
 _KIND, _MATRIX = "sweep", "matrix"

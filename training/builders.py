@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from datasets.card import DataProperties, read_card
+from datasets.noise import noise_batch
 from losses import create_loss
 from models import create_model
 from models.parts.checks import describe_sizes, fitting_size
@@ -20,7 +21,7 @@ from training.runtime import Runtime, create_runtime, set_determinism
 from training.scales import scaled_sizes
 from training.state import TrainingState
 from utils.config import Config, SchedulerConfig
-from utils.contracts import Batch, noise_batch
+from utils.contracts import Batch
 from utils.errors import UserError
 
 OWN_LOSS = "own"

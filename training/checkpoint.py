@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from datasets.stand_ins import describe_stand_in
 from utils.errors import UserError
-from utils.files import cannot_write, describe_stand_in, draft_of, whole_file
+from utils.files import cannot_write, draft_of, whole_file
 
 FORMAT = 2
 _FOLDER = 0x10  # MS-DOS attribute in a zip archive's directory

@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from datasets.stand_ins import describe_stand_in
 from utils.errors import UserError
-from utils.files import describe_stand_in
 
 _IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db")
 _SUFFIXES = (".nii.gz",)  # of two parts

@@ -11,8 +11,8 @@ import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
+from datasets.stand_ins import describe_stand_in
 from utils.errors import UserError
-from utils.files import describe_stand_in
 
 # Both are single-file headers; nib.Nifti2Header is a subclass of the other.
 Header = nib.Nifti1Header | nib.Nifti2Header

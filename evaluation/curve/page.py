@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from datasets.image_io import read_gray
 from evaluation.curve.runs import FULL, CurveRun, Point
 from figures.charts import add_legend, figure_to_svg, start_chart
+from figures.page_template import load_template
 from figures.palette import INK, SERIES
 from metrics.registry import METRICS, MISSING
 from training.pseudo_labels import FOLDER, TABLE
 from utils.files import read_rows, whole_file
-from utils.html.template import load_template
 
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "curve.html.jinja"
 _MARKERS = "osD^v"

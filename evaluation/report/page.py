@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from evaluation.report.case_views import CaseViews
 from evaluation.report.content import Report, describe_outcome, format_value, sort_value
+from figures.page_template import load_script, load_template
 from utils.files import whole_file
-from utils.html.template import load_script, load_template
 
 _FOLDER = Path(__file__).resolve().parent / "templates"
 # Pieces that the template yields are small; a write per piece would take longer than they do.

@@ -8,11 +8,11 @@ import cv2
 from markupsafe import Markup
 
 from figures.charts import figure_to_svg
+from figures.page_template import load_template
 from preparation.overview.charts import draw_charts
 from preparation.overview.fingerprint import Fingerprint
 from preparation.overview.tables import make_patient_table, make_tables
 from utils.files import whole_file
-from utils.html.template import load_template
 from utils.messages import count
 
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "fingerprint.html.jinja"

@@ -16,12 +16,12 @@ from benchmark.step_variants import (
     missing_compiler,
 )
 from benchmark.table import format_rows
+from datasets.noise import noise_batch
 from losses import create_loss
 from models import create_model
 from training.runtime import Runtime
 from utils.config import Config
 from utils.config_loader import load_config
-from utils.contracts import noise_batch
 from utils.errors import UserError
 
 CPU = torch.device("cpu")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.readme import list_tables, replace_table
 from evaluation.results import PAGES, format_classes, format_table, read_row, rebuild_tables
 from utils.errors import UserError
 from utils.files import write_rows
-from utils.readme import list_tables, replace_table
 
 SCORES = {
     "run": "demo", "seed": 2, "epoch": 7, "data_set": "synthetic", "split": "test",

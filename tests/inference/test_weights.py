@@ -8,13 +8,13 @@ import pytest
 import torch
 from saved_network import SIZE, save_network
 
+from datasets.noise import noise_batch
 from datasets.synthetic.generate import generate_patient, write_synthetic_set
 from inference import weights
 from inference.model import open_model
 from inference.slices import predict_slices
 from inference.weights_card import LIMITS
 from training.checkpoint import load_checkpoint
-from utils.contracts import noise_batch
 
 EXPORT, CARD = "inference/export.py", "inference/weights_card.py"
 

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torchvision.models.vgg import cfgs, make_layers
 
+from datasets.noise import noise_batch
 from losses.infnet import InfNetLoss
 from models.infnet import InfNet
 from tests.models.fingerprint import num_parameters
-from utils.contracts import noise_batch
 from utils.errors import UserError
 
 

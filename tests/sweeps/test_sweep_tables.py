@@ -8,6 +8,7 @@ from shutil import copytree
 
 import pytest
 
+from evaluation.readme import list_tables
 from evaluation.results import RESULTS
 from sweeps.pages import HTML, LATEX, PAGE, build_tables, rebuild_pages
 from sweeps.specification import SWEEPS, list_sweeps, read_sweep
@@ -17,7 +18,6 @@ from tests.conftest import Finished
 from tests.sweeps.conftest import SWEEP, write_sweep
 from utils.errors import UserError
 from utils.files import write_rows
-from utils.readme import list_tables
 
 ROW = {
     "sweep": "two", "sweep_size": "small", "row": "plain", "data": "lungs", "seed": "2",

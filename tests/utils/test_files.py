@@ -13,7 +13,6 @@ from utils.errors import UserError, explain
 from utils.files import (
     DRAFTS,
     cannot_write,
-    describe_stand_in,
     draft_folder,
     read_rows,
     whole_file,
@@ -178,20 +177,3 @@ def test_no_spreadsheet_runs_a_cell(tmp_path: Path) -> None:
     assert written[5:] == ["-1.5", "+2e3", "x=1", "'x", "", "-3", "2.5", ""]
     read = [row["cell"] for row in read_rows(tmp_path / "a.csv")]
     assert read == ["" if cell is None else str(cell) for cell in cells]
-
-
-@pytest.mark.parametrize(
-    ("data", "part"),
-    [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        (b" \r\n<!DOCTYPE HTML>", "web page"),
-        (b"\xef\xbb\xbf<HTML lang=de>", "web page"),
-    ],
-)
-def test_what_stands_in_for_a_file_is_told(data: bytes, part: str) -> None:
-    assert part in describe_stand_in(data)
-
-
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x89PNG\r\n", b"version: 1\n", b"<svg>"])
-def test_other_files_stand_in_for_nothing(data: bytes) -> None:
-    assert describe_stand_in(data) is None

@@ -1,1 +1,0 @@
-"""Pages of HTML that refer to nothing outside of themselves: templates and the style they share."""
