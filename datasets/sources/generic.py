@@ -1,4 +1,4 @@
-"""Any folder of NIfTI pairs, or of image/mask pairs of PNG and the like."""
+"""Any folder of NIfTI pairs, of image/mask pairs of PNG and the like, or of scans without masks."""
 
 import sys
 from collections import defaultdict
@@ -11,6 +11,7 @@ import numpy as np
 from datasets.card import SourceFacts
 from datasets.image_io import IMAGE_SUFFIXES
 from datasets.intensity import LUNG_WINDOW, IntensityRule
+from datasets.sources.dicom_case import dicom_case, find_dicom
 from datasets.sources.file_tree import FileTree
 from datasets.sources.generic_files import FoundPair, images_alone, pair_by_names, pair_by_pattern
 from datasets.sources.image_case import (
@@ -25,6 +26,7 @@ from datasets.sources.pairs import nothing_found
 from datasets.sources.patterns import parse_pattern
 from datasets.sources.source import Source, SourceCase
 from datasets.sources.volume_case import volume_case
+from datasets.volumes import DicomSeries
 from utils.errors import UserError
 
 GENERIC = "generic"
@@ -53,7 +55,8 @@ class GenericOptions(NamedTuple):
             a rule of unit HU, which names the window that they were made with.
         labels: Class of every value of the masks; None is one class, written as 1 or 255.
         class_names: Name of every class.
-        unlabelled: Whether images have no masks, and make a pool of the folder unlabelled.
+        unlabelled: Whether images have no masks, and make a pool of the folder unlabelled; then
+            DICOM series will do as well.
     """
 
     image_pattern: str | None = None
@@ -77,7 +80,7 @@ def generic_source(options: GenericOptions | None = None, tree: FileTree | None 
     """
     options = options or GenericOptions()
     rule = options.rule
-    if tree is not None and rule is None and _are_volumes(_find_pairs(tree, options)):
+    if tree is not None and rule is None and _holds_volumes(tree, options):
         rule = LUNG_WINDOW
     classes = sorted(set((options.labels or {1: 1}).values()) - {0})
     names = {1: "lesion"} if classes == [1] else {value: f"class {value}" for value in classes}
@@ -94,10 +97,23 @@ def generic_source(options: GenericOptions | None = None, tree: FileTree | None 
 
 def find_generic(tree: FileTree, options: GenericOptions) -> list[SourceCase]:
     """See Source.find_cases."""
+    if series := _find_series(tree, options):
+        return [dicom_case(one, options.rule or LUNG_WINDOW) for one in series]
     pairs = _find_pairs(tree, options)
     if _are_volumes(pairs):
         return _volume_cases(pairs, options)
     return _image_cases(pairs, options)
+
+
+def _holds_volumes(tree: FileTree, options: GenericOptions) -> bool:
+    return bool(_find_series(tree, options)) or _are_volumes(_find_pairs(tree, options))
+
+
+def _find_series(tree: FileTree, options: GenericOptions) -> list[DicomSeries]:
+    """DICOM series, which have no masks beside them; [] where there are NIfTI files or images."""
+    if not options.unlabelled or tree.with_suffix(*_NIFTI, *IMAGE_SUFFIXES):
+        return []
+    return find_dicom(tree)
 
 
 def _find_pairs(tree: FileTree, options: GenericOptions) -> list[FoundPair]:

@@ -54,7 +54,8 @@ def add_generic(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--unlabelled",
         action="store_true",
-        help="there are no masks: all slices go to unlabelled/, a pool for few-labels --pool",
+        help="there are no masks: all slices, of DICOM series as well, go to unlabelled/, a pool "
+        "for few-labels --pool",
     )
     add_conversion_arguments(parser)
     parser.set_defaults(function=make_generic)

@@ -11,11 +11,12 @@ import nibabel
 import numpy as np
 import pytest
 
-from datasets.card import DataCard, SourceFacts, write_card
+from datasets.card import DataCard, SourceFacts, read_card, write_card
 from datasets.intensity import IntensityRule
 from datasets.pairing import find_unlabelled
 from preparation.checks.folder import check_folder
 from tests.conftest import write_slices
+from tests.dicom_files import write_series
 
 
 def names(folder: Path) -> set[str]:
@@ -169,3 +170,25 @@ def test_scans_and_images_without_masks_become_a_pool(
     assert [entry.name for entry in found["images"]] == ["more00_z000", "more00_z001"]
     places = ["--from", tmp_path / "images", "--out", tmp_path / "x", "--unlabelled"]
     refused(run_script("prepare.py", "generic", *places, "--labels", "1=1"), "--labels")
+
+
+def test_dicom_series_become_a_pool_by_their_patients(
+    run_script: Callable, tmp_path: Path, refused: Callable
+) -> None:
+    voxels = np.random.default_rng(0).integers(-1000, 200, (4, 32, 32)).astype(np.float32)
+    write_series(tmp_path / "disk" / "a", voxels, patient="P7", seed="a")
+    write_series(tmp_path / "disk" / "b", voxels[::-1], patient=None, number=3, seed="b")
+    pool = tmp_path / "pool"
+    command = ["prepare.py", "generic", "--from", tmp_path / "disk", "--unlabelled"]
+    finished = run_script(*command, "--out", pool)
+    assert finished.code == 0, finished.err
+    found = find_unlabelled(pool)
+    assert len(found) == 8
+    assert len({entry.patient for entry in found}) == 2
+    assert "P7" in {entry.patient for entry in found}
+    assert read_card(pool).intensity == IntensityRule("HU", -1250.0, 250.0)
+    image = cv2.imread(str(found[0].image), -1)
+    assert np.abs(image - (voxels[0] + 1250) / 1500 * 255).max() <= 1
+    (tmp_path / "disk" / "a" / "IM0001").unlink()  # a slice is missing now
+    refused(run_script(*command, "--out", tmp_path / "y"), "disk/a")
+    assert not (tmp_path / "y").exists()
