@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from datasets.intensity import IntensityRule
-from preparation.overview.statistics import PERCENTILES
 from utils.messages import count
 
+PERCENTILES = (5, 25, 50, 75, 95)
 GREY_PERCENTILES = (0.5, *PERCENTILES, 99.5)
 NUM_BINS = 256
 _NUM_LEVELS = 2**16

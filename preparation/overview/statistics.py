@@ -5,13 +5,15 @@ synthetic set can be held against a real one. Reads <DIR>/<split>/{image,mask,lu
 Lung figures use the slices with a lesion only, as real sets often have lung masks for no others.
 """
 
-import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-PERCENTILES = (5, 25, 50, 75, 95)
+from preparation.overview.grey_levels import PERCENTILES
+from utils.cli import create_parser, run_main
+from utils.errors import UserError
+
 BODY_GREY = 128  # halfway between air (42) and soft tissue (about 215)
 MIN_LUNG_PX, MIN_LESION_PX = 200, 30  # of a 256 x 256 slice; percentiles of fewer are noise
 
@@ -77,11 +79,13 @@ def slice_statistics(root: Path, split: str) -> dict[str, object]:
         Name to number, or to an array of percentiles 5, 25, 50, 75, 95.
 
     Raises:
-        FileNotFoundError: The split has no image.
+        UserError: The split has no image.
     """
     paths = sorted((Path(root) / split / "image").glob("*.png"))
     if not paths:
-        raise FileNotFoundError(f"no image in {Path(root) / split / 'image'}")
+        raise UserError(
+            f"{Path(root) / split / 'image'}: no images; name a data folder, and a split of it"
+        )
     rows: dict[str, list] = {}
     areas = []
     for path in paths:
@@ -106,12 +110,16 @@ def _text(value: object) -> str:
     return " ".join(f"{number:.4g}" for number in np.round(np.atleast_1d(value), 1))
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Print the sets side by side."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", type=Path, metavar="DIR")
-    parser.add_argument("--split", default="train")
-    options = parser.parse_args(arguments)
+    parser = create_parser(
+        "What the slices of a set look like in numbers: grey levels, lesions, noise, position.",
+        "python -m preparation.overview.statistics data/synthetic data/mine",
+    )
+    parser.prog = "python -m preparation.overview.statistics"
+    parser.add_argument("roots", nargs="+", type=Path, metavar="DIR", help="data folders")
+    parser.add_argument("--split", default="train", help="of each (default: train)")
+    options = parser.parse_args()
     columns = [slice_statistics(root, options.split) for root in options.roots]
     names = list(dict.fromkeys(name for column in columns for name in column))
     print(" | ".join(["percentiles 5 25 50 75 95", *(root.name for root in options.roots)]))
@@ -121,4 +129,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from preparation.overview.grey_levels import PERCENTILES
 from preparation.overview.measure import SliceRow
-from preparation.overview.statistics import PERCENTILES
 
 _PERCENTILES = (0, *PERCENTILES, 100)
 _SIDES = ("height", "width", "slice_distance")

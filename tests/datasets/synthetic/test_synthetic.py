@@ -150,7 +150,7 @@ def test_statistics_read_the_written_layout(written: Path) -> None:
     figures = slice_statistics(written, "train")
     assert figures["slices"] == 24
     assert figures["lesion - lung median"] > 0
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UserError, match="no images"):
         slice_statistics(written, "nowhere")
 
 
