@@ -160,6 +160,7 @@ def run_session(session: Session, arguments: argparse.Namespace) -> None:
         with board.open():
             for task, outcome in engine.run(tasks, board.started):
                 board.ended(task, outcome)
+                session.write_results()  # the tables may be made while the rest runs
         session.compare_annotators()
     finally:
         show("results", session.write_results())
