@@ -99,7 +99,7 @@ def _row(item: Finished) -> dict[str, Any]:
             "data": run.data,
             **read_row(run.folder.path),
             "epochs": info["epochs"],
-            "train_seconds": info["train_seconds"],
+            "train_seconds": info["train_seconds"] + _seconds_of_stages(info_file),
             "seconds": record.seconds,
             "num_threads": info["hardware"]["num_threads"],
             "data_fingerprint": record.data,
@@ -111,6 +111,12 @@ def _row(item: Finished) -> dict[str, Any]:
         raise UserError(
             f"{info_file}: cannot be read ({error}); remove the folder to run it anew"
         ) from error
+
+
+def _seconds_of_stages(info_file: Path) -> float:
+    """What the runs within a run took, such as the rounds of self-training."""
+    stages = info_file.parent.glob(f"*/{info_file.name}")
+    return sum(parse_json(one.read_text(encoding="utf-8"))["train_seconds"] for one in stages)
 
 
 def _reference_rows(finished: Sequence[Finished]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from sweeps.record import check_record, fingerprint_data, read_record
 from sweeps.results import Finished, collect
 from tests.sweeps.conftest import SWEEP, plan, work, write_sweep
 from utils.errors import UserError
-from utils.files import read_rows
+from utils.files import read_rows, write_json
 
 Trained = tuple[Path, Path, Path]
 
@@ -138,6 +138,18 @@ def test_every_finished_run_has_one_row_however_often_it_is_collected(
     assert [row["row"] for row in rows] == ["plain", "fused"]
     assert rows[0]["data_fingerprint"] == fingerprint_data(copied.data)
     assert float(rows[1]["train_seconds"]) > 0
+
+
+def test_the_stages_of_a_run_count_in_its_time(copied: Copied, tmp_path: Path) -> None:
+    def seconds() -> float:
+        collect(finished(copied.runs[:1]), "plain", tmp_path / "two_tiny.csv")
+        return float(read_rows(tmp_path / "two_tiny.csv")[0]["train_seconds"])
+
+    whole, folder = seconds(), copied.runs[0].folder.path
+    for stage in ("rounds", "pretrain"):
+        (folder / stage).mkdir()
+        write_json(folder / stage / "run_info.json", {"train_seconds": 100.0})
+    assert seconds() == pytest.approx(whole + 200)
 
 
 def test_rows_of_another_machine_stay(copied: Copied, tmp_path: Path) -> None:
