@@ -52,17 +52,7 @@ def parse() -> argparse.Namespace:
         "  python test.py --volumes DIR --masks DIR\n"
         "  python test.py --compare checkpoint/resunet/seed2 checkpoint/quickstart/seed2",
     )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--checkpoint", type=Path, nargs="+", metavar="FILE", help="several are averaged"
-    )
-    what.add_argument("--maps", type=Path, metavar="DIR", help="predicted maps, 8-bit grey images")
-    what.add_argument(
-        "--volumes", type=Path, metavar="DIR", help="NIfTI of any tool: labels, or probabilities"
-    )
-    what.add_argument(
-        "--compare", type=Path, nargs=2, metavar="RUN", help="two folders that test.py has scored"
-    )
+    _add_subjects(parser)
     parser.add_argument("--masks", type=Path, metavar="DIR", help="masks of these, equal stems")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument(
@@ -95,6 +85,21 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     _check_together(parser, arguments)
     return arguments
+
+
+def _add_subjects(parser: argparse.ArgumentParser) -> None:
+    """What is scored or compared; one of them."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--checkpoint", type=Path, nargs="+", metavar="FILE", help="several are averaged"
+    )
+    what.add_argument("--maps", type=Path, metavar="DIR", help="predicted maps, 8-bit grey images")
+    what.add_argument(
+        "--volumes", type=Path, metavar="DIR", help="NIfTI of any tool: labels, or probabilities"
+    )
+    what.add_argument(
+        "--compare", type=Path, nargs=2, metavar="RUN", help="two folders that test.py has scored"
+    )
 
 
 def _check_together(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
