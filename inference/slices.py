@@ -145,4 +145,7 @@ def _prepare(
 
 def to_levels(prob: np.ndarray) -> np.ndarray:
     """Probabilities as uint8, 255 being 1; rounded half up, as the maps of test.py are."""
-    return np.floor(255 * prob.astype(np.float64) + 0.5).astype(np.uint8)
+    levels = prob.astype(np.float64)
+    levels *= 255
+    levels += 0.5
+    return levels.astype(np.uint8)  # without its fraction
