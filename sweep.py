@@ -130,7 +130,7 @@ def show_plan(session: Session, jobs: int) -> None:
     left = set(id(run) for run in session.left)
     grid = [["run", "state", "folder"]]
     for run in session.runs:
-        begun = "interrupted" if run.folder.is_begun() else "new"
+        begun = "interrupted" if run.folder.can_go_on() else "new"
         state = begun if id(run) in left else "finished"
         grid.append([run.name, state, str(run.folder.path)])
     print(format_grid(grid))

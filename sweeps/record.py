@@ -100,7 +100,7 @@ def check_record(folder: RunFolder, config: Config, data: str) -> Record | None:
         UserError: Settings or data have changed since the run was begun: says which.
     """
     record = read_record(folder)
-    if record is None or not (record.is_finished or folder.is_begun()):
+    if record is None or not (record.is_finished or folder.can_go_on()):
         return None
     rest = "take another --out, or remove the folder to run it anew"
     if record.data != data:

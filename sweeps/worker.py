@@ -30,9 +30,9 @@ def main() -> None:
         if record is None:
             record = Record(data, fingerprint_settings(config), 0.0, is_finished=False)
             write_record(folder, record)
-        resume = ["--resume"] if folder.is_begun() else []
+        resume = ["--resume"] if folder.can_go_on() else []
         if not resume:
-            folder.best.unlink(missing_ok=True)  # of a run that was killed in its first epoch
+            folder.clear()
         _call("train.py", "--config", str(file), "--set", setting, *resume)
         _call("test.py", "--checkpoint", str(folder.best), "--no-report")
         seconds = round(record.seconds + time.perf_counter() - start, 1)

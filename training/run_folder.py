@@ -44,6 +44,23 @@ class RunFolder(NamedTuple):
         """Whether a run was kept here that can go on."""
         return self.last.is_file() or previous_path(self.last).is_file()
 
+    def can_go_on(self) -> bool:
+        """Whether this run is begun, or one within it, such as a stage of self-training."""
+        return any(folder.is_begun() for folder in (self, *self._inner()))
+
+    def clear_first_epoch(self) -> None:
+        """Remove best.pt where a run was killed before its first last.pt; it begins anew."""
+        if not self.is_begun():
+            self.best.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """The same, for the runs within this one as well."""
+        for folder in (self, *self._inner()):
+            folder.clear_first_epoch()
+
+    def _inner(self) -> "list[RunFolder]":
+        return [RunFolder(path.parent) for path in sorted(self.path.glob(f"*/{self.config.name}"))]
+
     def job(self) -> str | None:
         """Which torchrun began or resumed the run last, as run_info.json has it."""
         try:

@@ -77,6 +77,19 @@ def test_a_run_killed_in_its_first_epoch_begins_anew(
     assert written(run)["best.pt"] > before["best.pt"]
 
 
+def test_a_run_killed_in_a_stage_goes_on(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, commands = copied.runs[0], []
+    stage = run.folder.path / "rounds"
+    stage.mkdir()
+    for name in ("config.yaml", "best.pt", "last.pt"):
+        (run.folder.path / name).rename(stage / name)
+    (run.folder.path / "metrics.json").unlink()
+    monkeypatch.setattr("sweeps.worker._call", lambda *words: commands.append(words))
+    work(run, monkeypatch)
+    assert commands[0][-1] == "--resume"
+    assert (stage / "best.pt").exists()
+
+
 def test_changed_data_under_a_finished_run_is_refused(copied: Copied) -> None:
     run = copied.runs[0]
     image = next((copied.data / "test" / "image").iterdir())

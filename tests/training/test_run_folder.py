@@ -110,3 +110,19 @@ def test_a_run_is_named_after_its_experiments_or_its_config(
     experiments: list[str], name: str
 ) -> None:
     assert experiment_name(Path("resources/train_config.yaml"), experiments) == name
+
+
+def test_a_run_goes_on_from_a_run_within_it(folder: RunFolder) -> None:
+    stage = RunFolder(folder.path / "rounds")
+    stage.path.mkdir(parents=True)
+    stage.config.write_text("")
+    stage.best.write_bytes(b"of its first epoch")
+    assert not folder.can_go_on()
+    folder.clear()
+    assert not stage.best.exists()
+    for file in (stage.best, stage.last):
+        file.write_bytes(b"weights")
+    assert folder.can_go_on()
+    assert not folder.is_begun()
+    folder.clear()
+    assert stage.best.exists()

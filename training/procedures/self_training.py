@@ -69,6 +69,8 @@ def self_training(
     for stage, build in stages[begun[-1] if begun else 0 :]:
         if world.is_main:
             print(f"stage {stage.path}", flush=True)
+            if begun:
+                stage.clear_first_epoch()
         yield build(stage.is_begun())
 
 
