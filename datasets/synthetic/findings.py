@@ -23,7 +23,7 @@ class Findings:
     nodules: np.ndarray  # (n, 4): x, y, z, radius
     bands: np.ndarray  # (n, 6): x, y, z of the middle, angle, length, height
     fissure_hu: float
-    collapse: tuple[float, float]  # HU and depth (units) of the haze of collapsed alveoli
+    collapse: float  # HU of the haze of collapsed alveoli along the back
     trapping: float  # HU that lobules with trapped air lack
 
 
@@ -61,7 +61,7 @@ def make_findings(rng: np.random.Generator, anatomy: Anatomy) -> Findings:
         nodules=some(NODULE_RATE, 5, 0.0, 0.98, (1.0, 3.0)),
         bands=np.array(bands, np.float32).reshape(-1, 6),
         fissure_hu=rng.normal(*FISSURE_HU),
-        collapse=(max(0.0, rng.normal(0, 130)), rng.uniform(3, 11)),
+        collapse=max(0.0, rng.normal(0, 80)),
         trapping=rng.uniform(15, 45) * (rng.random() < TRAPPING_RATE),
     )
 
@@ -100,9 +100,8 @@ def draw_findings(
     """
     if findings.trapping:
         hu -= findings.trapping * np.clip(2 * lobules, -0.3, 1)
-    haze, reach = findings.collapse  # along the back, where the lung is pressed
-    low = np.clip(frame.y / 40, 0, 1) * np.clip(1 - distance / reach, 0, 1)
-    hu += np.float32(haze) * low * np.clip(1 + 0.6 * lobules, 0, 2)
+    low = np.clip(frame.y / 40, 0, 1) * np.clip(1 - distance / 5, 0, 1)
+    hu += np.float32(findings.collapse) * low
     plates = frame.canvas()
     for contour in contours:
         middle, half = contour[:, 0].mean(), np.ptp(contour[:, 0]) / 2

@@ -18,7 +18,7 @@ from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
 from datasets.synthetic.textures import Textures
 
 GROUND_GLASS, CONSOLIDATION, EFFUSION = 1, 2, 3
-GROUND_GLASS_HU = (-465.0, 130.0)  # mean and deviation over patients; vessels stay visible
+GROUND_GLASS_HU = (-455.0, 120.0)  # mean and deviation over patients; vessels stay visible
 GROUND_GLASS_RANGE = (-760.0, -220.0)
 CONSOLIDATION_HU = (-220.0, 20.0)  # solid is 0..60 HU; air left in it and blur lower the mean
 EFFUSION_RATE = 0.03
@@ -70,8 +70,7 @@ def _make_blob(
     kind = rng.random()
     border, hollow, lobe = rng.uniform(0.5, 1.8), 0.0, NO_LOBE
     hugs = kind < 0.33
-    inward = 0.0 if hugs else rng.uniform(0.2, 0.9) if kind < 0.5 else 0.9 * rng.beta(1.2, 2.6)
-    x, y, angle = _place(rng, anatomy, side, z, inward)
+    x, y, angle = _place(rng, anatomy, side, z, 0.0 if hugs else rng.beta(1.2, 2.6) * 0.9)
     along, across, deep = size * np.exp(rng.normal((0.3, 0.0, 0.5), 0.25))
     if hugs:
         along, across = 1.3 * along, 0.9 * across

@@ -180,7 +180,6 @@ def render_layers(
     """
     contours = [anatomy.lung_contour(side, z) for side in (0, 1)]
     body = draw_body(frame, anatomy, z, contours, rng)
-    walls = body.copy()
     lung = frame.canvas()
     for contour in contours:
         frame.fill(lung, contour, 255)
@@ -197,9 +196,6 @@ def render_layers(
     strands = textures.drifting("medium", z, 4, frame.size)
     patches = textures.drifting("coarse", z, 9, frame.size)
     soft += np.where(soft > -200, anatomy.density[2] + 9 * strands + 12 * patches, 0)
-    # Spongy bone has fat between its beams; blood with contrast medium is as bright, and even.
-    marrow = np.clip((soft - 120) / 100, 0, 1) * (body == walls)
-    soft += marrow * anatomy.sponge * (textures.fine[: frame.size, : frame.size] + strands - 0.8)
     cover = lung.astype(np.float32) / 255
     _apply_domes(frame, anatomy, textures, z, half, soft, cover)
     distance = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / frame.scale

@@ -139,7 +139,6 @@ class Anatomy:
     belly: float  # 0..1: how much of it lies below the left dome
     contrast: float  # HU that contrast medium adds to blood
     arms: float  # 0: raised; otherwise their distance from the midline at the sides, units
-    sponge: float  # HU of the texture of bones
 
     def lung_contour(self, side: int, z: float) -> np.ndarray:
         """Pleura (96, 2) of the image-left (0) or image-right (1) lung at depth z, units."""
@@ -221,5 +220,4 @@ def make_anatomy(rng: np.random.Generator) -> Anatomy:
         belly=rng.uniform(0, 1),
         contrast=rng.uniform(40, 260) if rng.random() < 0.25 else 0.0,
         arms=rng.uniform(118, 150) if rng.random() < 0.08 else 0.0,
-        sponge=rng.uniform(20, 120),
     )

@@ -44,12 +44,12 @@ def _disease(*blobs: np.ndarray) -> Disease:
         ("bullae", [(-45, 5, 85, 9), (45, 5, 85, 9)]),
         ("nodules", [(-45, 20, 85, 3)]),
         ("bands", [(-45, 20, 85, 0.3, 30, 5)]),
-        ("collapse", (150.0, 6.0)),
+        ("collapse", 150.0),
         ("trapping", 40.0),
     ],
 )
 def test_a_finding_is_seen_and_is_no_lesion(field: str, rows: object) -> None:
-    nothing = Findings(*[np.empty((0, n), np.float32) for n in (4, 4, 6)], -700.0, (0.0, 5.0), 0.0)
+    nothing = Findings(*[np.empty((0, n), np.float32) for n in (4, 4, 6)], -700.0, 0.0, 0.0)
     value = np.array(rows, np.float32) if isinstance(rows, list) else rows
     plain = _draw(_person(1, disease=_disease(), findings=nothing), 85)
     found = _draw(
