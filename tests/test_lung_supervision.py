@@ -109,6 +109,7 @@ def test_no_lung_mask_anywhere_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_baseline_needs_no_lung_mask_and_has_no_lung_rows(
     run_script: Callable, settings: list[str], tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_the_baseline_needs_no_lung_mask_and_has_no_lung_rows(
     assert "lung_dice" not in torch.load(best, weights_only=True)["scores"]
 
 
+@pytest.mark.slow
 def test_derived_lungs_are_said_in_every_table(
     run_script: Callable, settings: list[str], data_root: Path, tmp_path: Path
 ) -> None:

@@ -86,8 +86,11 @@ def wait_for(path: Path) -> None:
     "options",
     [
         {},
-        {"training.accumulation_steps": 2},
-        {"training.scales": "[0.75,1.0]", "scheduler.milestones": "[3,4]"},
+        pytest.param({"training.accumulation_steps": 2}, marks=pytest.mark.slow),
+        pytest.param(
+            {"training.scales": "[0.75,1.0]", "scheduler.milestones": "[3,4]"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_2_epochs_resume_2_epochs_equal_4_epochs_bit_for_bit(

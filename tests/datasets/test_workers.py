@@ -104,6 +104,7 @@ def test_workers_outlive_signals_to_the_process_group(data_root: Path) -> None:
     assert (program.returncode, out) == (0, "finished\n"), error
 
 
+@pytest.mark.slow
 @needs_sigwaitinfo
 def test_workers_end_when_their_main_process_terminates_them(data_root: Path) -> None:
     program = start(data_root, AFTER_TERMINATE)
@@ -120,6 +121,7 @@ def test_a_program_that_is_stopped_within_an_epoch_does_not_hang(data_root: Path
     assert error.rstrip().endswith("KeyboardInterrupt")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_an_error_and_no_hang(data_root: Path) -> None:
     program = start(data_root, AFTER_A_WORKER_WAS_KILLED)
     out, error = program.communicate(timeout=60)

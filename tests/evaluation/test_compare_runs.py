@@ -168,6 +168,7 @@ def test_a_column_that_one_run_lacks_is_refused(tmp_path: Path) -> None:
     refused(b, a, str(b / "per_case.csv"), "no column mae")
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(runs: tuple[Path, Path]) -> None:
     reader, writer = os.pipe()
     os.close(reader)

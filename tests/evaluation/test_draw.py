@@ -175,6 +175,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     refused(run_script(COMMAND, *arguments, below), "--out", "cannot be written")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
 def test_where_one_figure_cannot_be_written_none_is(
     run_script: Callable, refused: Callable, save_run: Callable, tmp_path: Path

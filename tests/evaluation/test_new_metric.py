@@ -25,6 +25,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, "area_share", Metric(area_share, "Area share", is_main=True))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_registered")
 def test_a_new_metric_stands_in_table_csv_report_comparison_and_results(
     run_script: Callable, small_settings: list[str], tmp_path: Path

@@ -121,6 +121,7 @@ def loss_of_all_or_nothing(rank: int) -> dict[str, torch.Tensor]:
     return loss_of(*((0, 3), (3, 3))[rank], shared=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [loss_of_share, loss_of_all_or_nothing])
 def test_two_processes_have_the_loss_of_the_whole_batch(share, process_pair: ProcessPair) -> None:
     expected = loss_of(0, 3, shared=False)

@@ -35,6 +35,7 @@ def losses_of_uneven_share(rank: int) -> dict[str, torch.Tensor]:
     return losses_of(*((0, 1), (1, 3))[rank], shared=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [losses_of_share, losses_of_uneven_share])
 def test_values_and_mean_gradients_are_those_of_the_whole_batch(
     share, process_pair: ProcessPair

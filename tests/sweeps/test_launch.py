@@ -71,6 +71,7 @@ def test_a_log_is_added_to_and_never_begun_anew(tmp_path: Path) -> None:
 def test_a_stop_reaches_the_processes_and_nothing_more_is_started(tmp_path: Path) -> None:
     tasks = make_tasks(tmp_path, 4, "import time; time.sleep(60)")
     engine, started = LocalEngine(Options(jobs=2)), []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by 'make test &'
 
     def interrupt() -> None:
         while len(engine.processes) < 2:
@@ -79,8 +80,11 @@ def test_a_stop_reaches_the_processes_and_nothing_more_is_started(tmp_path: Path
 
     threading.Thread(target=interrupt).start()
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        list(engine.run(tasks, started.append))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(engine.run(tasks, started.append))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - start < 30
     assert len(started) == 2
     assert not engine.processes

@@ -191,6 +191,7 @@ assert group() is None
 """
 
 
+@pytest.mark.slow
 def test_nothing_holds_the_group_that_was_left() -> None:
     # Its threads would live on, and abort the process from within the shutdown of Python.
     run = subprocess.run(
