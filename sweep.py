@@ -160,7 +160,8 @@ def run_session(session: Session, arguments: argparse.Namespace) -> None:
         with board.open():
             for task, outcome in engine.run(tasks, board.started):
                 board.ended(task, outcome)
-                session.write_results()  # the tables may be made while the rest runs
+                if outcome.code == 0:  # the tables may be made while the rest runs
+                    session.write_results(task.name)
         session.compare_annotators()
     finally:
         show("results", session.write_results())

@@ -105,10 +105,16 @@ class Session:
                 split = open_split(run.config.data, "test")
                 print(score_second_masks(folder, split, run.config, run.folder.path))
 
-    def write_results(self) -> list[Path]:
-        """A row per finished run into the CSV of its sweep; the files that hold any row."""
+    def write_results(self, of: str | None = None) -> list[Path]:
+        """A row per finished run into the CSV of its sweep; the files that hold any row.
+
+        Args:
+            of: Name of a run, whose sweep alone is written; None writes all.
+        """
         written = []
         for one in self.planned:
+            if of is not None and all(run.name != of for run in one.runs):
+                continue
             found = [(run, self.read_finished(run)) for run in one.runs]
             finished = [Finished(run, record) for run, record in found if record]
             if collect(finished, one.sweep.baseline, one.file):

@@ -32,7 +32,7 @@ def main() -> None:
             write_record(folder, record)
         resume = ["--resume"] if folder.can_go_on() else []
         if not resume:
-            folder.clear()
+            folder.clear_first_epochs()
         _call("train.py", "--config", str(file), "--set", setting, *resume)
         _call("test.py", "--checkpoint", str(folder.best), "--no-report")
         seconds = round(record.seconds + time.perf_counter() - start, 1)

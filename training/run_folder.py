@@ -48,15 +48,11 @@ class RunFolder(NamedTuple):
         """Whether this run is begun, or one within it, such as a stage of self-training."""
         return any(folder.is_begun() for folder in (self, *self._inner()))
 
-    def clear_first_epoch(self) -> None:
-        """Remove best.pt where a run was killed before its first last.pt; it begins anew."""
-        if not self.is_begun():
-            self.best.unlink(missing_ok=True)
-
-    def clear(self) -> None:
-        """The same, for the runs within this one as well."""
+    def clear_first_epochs(self) -> None:
+        """Remove best.pt of this run and those within it that were killed before a last.pt."""
         for folder in (self, *self._inner()):
-            folder.clear_first_epoch()
+            if not folder.is_begun():
+                folder.best.unlink(missing_ok=True)
 
     def _inner(self) -> "list[RunFolder]":
         return [RunFolder(path.parent) for path in sorted(self.path.glob(f"*/{self.config.name}"))]

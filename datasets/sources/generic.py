@@ -26,7 +26,6 @@ from datasets.sources.pairs import nothing_found
 from datasets.sources.patterns import parse_pattern
 from datasets.sources.source import Source, SourceCase
 from datasets.sources.volume_case import volume_case
-from datasets.volumes import DicomSeries
 from utils.errors import UserError
 
 GENERIC = "generic"
@@ -97,7 +96,7 @@ def generic_source(options: GenericOptions | None = None, tree: FileTree | None 
 
 def find_generic(tree: FileTree, options: GenericOptions) -> list[SourceCase]:
     """See Source.find_cases."""
-    if series := _find_series(tree, options):
+    if _is_left_to_dicom(tree, options) and (series := find_dicom(tree)):
         return [dicom_case(one, options.rule or LUNG_WINDOW) for one in series]
     pairs = _find_pairs(tree, options)
     if _are_volumes(pairs):
@@ -106,14 +105,12 @@ def find_generic(tree: FileTree, options: GenericOptions) -> list[SourceCase]:
 
 
 def _holds_volumes(tree: FileTree, options: GenericOptions) -> bool:
-    return bool(_find_series(tree, options)) or _are_volumes(_find_pairs(tree, options))
+    return _is_left_to_dicom(tree, options) or _are_volumes(_find_pairs(tree, options))
 
 
-def _find_series(tree: FileTree, options: GenericOptions) -> list[DicomSeries]:
-    """DICOM series, which have no masks beside them; [] where there are NIfTI files or images."""
-    if not options.unlabelled or tree.with_suffix(*_NIFTI, *IMAGE_SUFFIXES):
-        return []
-    return find_dicom(tree)
+def _is_left_to_dicom(tree: FileTree, options: GenericOptions) -> bool:
+    """Whether a pool can be of DICOM series alone: there are neither NIfTI files nor images."""
+    return options.unlabelled and not tree.with_suffix(*_NIFTI, *IMAGE_SUFFIXES)
 
 
 def _find_pairs(tree: FileTree, options: GenericOptions) -> list[FoundPair]:

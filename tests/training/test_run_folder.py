@@ -118,11 +118,11 @@ def test_a_run_goes_on_from_a_run_within_it(folder: RunFolder) -> None:
     stage.config.write_text("")
     stage.best.write_bytes(b"of its first epoch")
     assert not folder.can_go_on()
-    folder.clear()
+    folder.clear_first_epochs()
     assert not stage.best.exists()
     for file in (stage.best, stage.last):
         file.write_bytes(b"weights")
     assert folder.can_go_on()
     assert not folder.is_begun()
-    folder.clear()
+    folder.clear_first_epochs()
     assert stage.best.exists()

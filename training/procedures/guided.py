@@ -48,7 +48,7 @@ def guided(
         yield build_trainer(_first_stage(config), first, go_on, runtime, world)
         _say(world, f"second stage, {config.model.name}: {folder.path}")
     if resume and world.is_main:
-        folder.clear_first_epoch()
+        folder.clear_first_epochs()
     content = world.from_main(lambda: load_checkpoint(path))
     config = _with_guide(config, restore_config(entry(content, "config", dict, path), path), path)
 

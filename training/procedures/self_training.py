@@ -70,7 +70,7 @@ def self_training(
         if world.is_main:
             print(f"stage {stage.path}", flush=True)
             if begun:
-                stage.clear_first_epoch()
+                stage.clear_first_epochs()
         yield build(stage.is_begun())
 
 
