@@ -1,18 +1,14 @@
 """From a slice as stored to the network's input: size, augmentation, z-score."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 
-from datasets.appearance import change_appearance
 from datasets.crop import Box, find_box
-
-_APPEARANCE = ("low_resolution", "blur", "curve", "gamma", "window")
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,6 @@ class Augmentation:
     gamma: float = 0.0
     window: float = 0.0
 
-    @property
-    def appearance(self) -> dict[str, float]:
-        """What datasets.appearance takes."""
-        return {key: getattr(self, key) for key in _APPEARANCE}
-
 
 def z_score(image: Tensor) -> Tensor:
     """Zero mean and unit deviation per slice (section 4.1); a constant slice becomes 0."""
@@ -82,22 +73,13 @@ class SliceTransform:
         crop: str | None = None,
     ) -> None:
         self.crop = crop
-        self.augmentation = augmentation or Augmentation()
-        self._resize = v2.Resize(image_size, antialias=True)
-        steps: list[v2.Transform] = []
-        settings = self.augmentation
-        if settings.horizontal_flip:
-            steps.append(v2.RandomHorizontalFlip(settings.horizontal_flip))
-        if settings.rotation or settings.translation or settings.scale:
-            steps.append(
-                v2.RandomAffine(
-                    degrees=settings.rotation,
-                    translate=(settings.translation, settings.translation),
-                    scale=(1 - settings.scale, 1 + settings.scale),
-                    interpolation=v2.InterpolationMode.BILINEAR,
-                )
-            )
-        self._move = v2.Compose(steps) if steps else None
+        self._size = tuple(image_size)
+        self._changes = None
+        if augmentation and any(astuple(augmentation)):
+            # Here, as torchvision takes a second to import and a prediction needs none of it.
+            from datasets.random_changes import RandomChanges
+
+            self._changes = RandomChanges(augmentation)
 
     def __call__(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Transform one slice.
@@ -121,35 +103,17 @@ class SliceTransform:
     def resize(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The first step: grey levels from 0 (1, h, w) and masks (M, h, w) at the new size."""
         # What an affine change leaves open is filled with 0: the darkest level, air.
-        levels, guide = image[:1], image[1:]
-        return _apply(self._resize, torch.cat([levels - levels.min(), guide]), masks)
+        image = torch.cat([image[:1] - image[:1].min(), image[1:]])
+        if image.shape[1:] != self._size:
+            image = F.interpolate(image[None], self._size, mode="bilinear", antialias=True)[0]
+        if masks.shape[1:] != self._size and len(masks):
+            masks = F.interpolate(masks[None], self._size, mode="nearest")[0]
+        return image, masks.reshape(len(masks), *self._size)
 
     def finish(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The second step, of what `resize` gave: random changes and the z-score."""
-        if self._move:
-            image, masks = _apply(self._move, image, masks)
-        levels, guide = image[:1], image[1:]
-        levels = change_appearance(levels, **self.augmentation.appearance)
-        return torch.cat([self._change_intensity(z_score(levels)), guide]), masks
-
-    def _change_intensity(self, image: Tensor) -> Tensor:
-        """Contrast, brightness, noise; after the z-score, which would undo the first two."""
-        settings = self.augmentation
-        if settings.contrast:
-            image = image * (1 + settings.contrast * _uniform())
-        if settings.brightness:
-            image = image + settings.brightness * _uniform()
-        if settings.noise:
-            image = image + settings.noise * torch.randn(image.shape).to(image.device)
-        return image
-
-
-def _apply(transform: v2.Transform, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Image and masks through one geometric change: bilinear the one, nearest the others."""
-    image, masks = transform(tv_tensors.Image(image), tv_tensors.Mask(masks))
-    return image.as_subclass(Tensor), masks.as_subclass(Tensor)
-
-
-def _uniform() -> float:
-    """A number from [-1, 1) of torch's generator."""
-    return 2 * torch.rand(()).item() - 1
+        if self._changes is None:
+            return torch.cat([z_score(image[:1]), image[1:]]), masks
+        image, masks = self._changes.move(image, masks)
+        levels = z_score(self._changes.change_appearance(image[:1]))
+        return torch.cat([self._changes.change_intensity(levels), image[1:]]), masks

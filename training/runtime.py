@@ -131,7 +131,9 @@ def set_determinism(is_deterministic: bool) -> None:
     """
     if is_deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
-    torch.use_deterministic_algorithms(is_deterministic, warn_only=True)
+    if is_deterministic != torch.are_deterministic_algorithms_enabled():
+        # Only then: the call imports torch's compiler, a second.
+        torch.use_deterministic_algorithms(is_deterministic, warn_only=True)
     torch.backends.cudnn.benchmark = not is_deterministic
 
 

@@ -1,7 +1,8 @@
-"""The contracting path of ResUNet: torchvision's residual blocks behind a full-resolution stem."""
+"""The contracting path of ResUNet: residual blocks behind a full-resolution stem."""
 
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from models.parts.residual_blocks import BasicBlock, Bottleneck
 
 RESNET_LAYOUT = {
     18: (BasicBlock, (2, 2, 2, 2)),
@@ -17,7 +18,7 @@ def _residual_stage(
     num_blocks: int,
     stride: int,
 ) -> nn.Sequential:
-    """A ResNet layer of torchvision's blocks; the first block changes stride and width."""
+    """A ResNet layer; the first block changes stride and width."""
     out_channels = planes * block.expansion
     shortcut = None
     if stride != 1 or in_channels != out_channels:

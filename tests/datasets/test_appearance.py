@@ -10,7 +10,7 @@ from torch import Tensor
 from datasets.appearance import change_appearance
 from datasets.transforms import Augmentation, SliceTransform
 
-OFF = Augmentation().appearance
+OFF = dict.fromkeys(("low_resolution", "blur", "curve", "gamma", "window"), 0.0)
 OF_LEVELS = {"curve": 0.6, "gamma": 0.8, "window": 0.3}
 OF_SHARPNESS = {"low_resolution": 0.6, "blur": 2.0}
 
