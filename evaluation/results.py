@@ -8,7 +8,7 @@ from evaluation.benchmark_tables import format_benchmark, format_zoo
 from evaluation.readme import list_tables, replace_table
 from evaluation.recipe_tables import format_recipe
 from metrics.protocols import INFNET, PROTOCOLS
-from metrics.registry import METRICS, MISSING, Metric, main_metrics
+from metrics.registry import METRICS, MISSING, Metric, column, dice_variants, main_metrics
 from training.run_info import git_columns
 from utils.cli import create_parser, run_main
 from utils.config_loader import RESOURCES
@@ -18,8 +18,6 @@ from utils.files import parse_json, read_rows, write_rows
 RESULTS = RESOURCES / "results"
 PAGES = (RESOURCES.parent / "README.md", RESULTS / "README.md")
 _COUNTS = ("n", "n_patients", "num_empty_target", "num_false_alarm", "num_missed")
-# Beside the mean over all slices, for Dice alone.
-_VARIANTS = {"dice_nonempty": "Dice, slices with lesion ↑", "dice_pooled": "Dice, pooled ↑"}
 _ENDS = ("low", "high")  # of the interval
 _CLASS = "class: "
 _LUNG_USES = ("training", "scoring")
@@ -202,14 +200,12 @@ def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _columns() -> dict[str, str]:
     """Head of a table by key: the main metrics, Dice with its variants."""
-    heads = {key: METRICS[key].title for key in main_metrics()}
-    return {"dice": heads["dice"]} | _VARIANTS | heads
+    return {key: column(key).title for key in ("dice", *dice_variants(), *main_metrics())}
 
 
 def _format(key: str, value: Any) -> str:
-    """A score; Dice's variants are printed as Dice."""
-    metric = METRICS["dice" if key in _VARIANTS else key]
-    return metric.format(None if value in (None, "") else float(value))
+    """A score as a table prints it."""
+    return column(key).format(None if value in (None, "") else float(value))
 
 
 # All other tables are of scored runs, by format_table.

@@ -103,6 +103,23 @@ METRICS: dict[str, Metric] = {
 }
 
 
+_OF_DICE = {"dice_nonempty": "Dice, slices with lesion", "dice_pooled": "Dice, pooled"}
+
+
+def dice_variants() -> tuple[str, ...]:
+    """Keys of what stands beside the mean of Dice over all slices."""
+    return tuple(_OF_DICE)
+
+
+def column(key: str) -> Metric:
+    """How a column of a table is headed and printed: of a metric, or of one of dice_variants().
+
+    Raises:
+        KeyError: Neither.
+    """
+    return METRICS["dice"]._replace(head=_OF_DICE[key]) if key in _OF_DICE else METRICS[key]
+
+
 def main_metrics() -> tuple[str, ...]:
     """Keys of the first table: the six of Hu et al., unless others were added."""
     return tuple(key for key, metric in METRICS.items() if metric.is_main)

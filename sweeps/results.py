@@ -11,7 +11,7 @@ from evaluation.scored_run import ScoredRun, read_scored_run
 from evaluation.second_masks import FOLDER as SECOND_MASKS
 from metrics.confidence import mean_intervals, resampling_units
 from metrics.paired_tests import compare_paired
-from metrics.registry import METRICS
+from metrics.registry import METRICS, dice_variants
 from sweeps.plan import Run
 from sweeps.record import SCORES, Record
 from utils.errors import UserError
@@ -127,12 +127,12 @@ def _reference_rows(finished: Sequence[Finished]) -> list[dict[str, Any]]:
         if run.data in rows or not path.is_file():
             continue
         scores = parse_json(path.read_text(encoding="utf-8"))
-        size = scores["scored_at"]
+        size, columns = scores["scored_at"], (*_CONVENTIONS, *METRICS, *dice_variants())
         rows[run.data] = {
             **{"sweep": run.sweep, "sweep_size": run.size, "row": REFERENCE, "data": run.data},
             **{"seed": "", "size": f"{size[0]} x {size[1]}" if size else "own"},
             "data_fingerprint": record.data,
-            **{key: scores[key] for key in (*_CONVENTIONS, *METRICS) if key in scores},
+            **{key: scores[key] for key in columns if key in scores},
         }
     return list(rows.values())
 

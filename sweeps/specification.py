@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metrics.registry import METRICS
+from metrics.registry import METRICS, dice_variants
 from utils.config import Args
 from utils.config_loader import RESOURCES
 from utils.errors import UserError, suggestion
@@ -72,6 +72,8 @@ class Sweep(_Part):
         table: The name of the table in that source.
         baseline: The row that the others are compared with.
         metrics: The columns.
+        ceiling: The row that shows what is to be had; a table says how much of the way to it from
+            the baseline each row goes.
         figures: The rows of figures 6, 7 and 8; all where none is named.
         note: What a reader of the table must know of its printed values.
         base: What all rows share.
@@ -84,6 +86,7 @@ class Sweep(_Part):
     table: str
     baseline: str
     metrics: Annotated[list[str], Field(min_length=1)]
+    ceiling: str | None = None
     figures: list[str] = []
     note: str = ""
     base: Settings = Settings()
@@ -123,16 +126,15 @@ def read_sweep(path: Path) -> Sweep:
                 f"{_place(path, lines, key)}the {kind} {name!r} names a folder; take small letters,"
                 " digits, _ . + and -"
             )
-    if sweep.baseline not in sweep.rows:
-        hint = suggestion(sweep.baseline, sweep.rows)
-        raise UserError(f"{_place(path, lines, 'baseline')}no row {sweep.baseline!r}{hint}")
-    for name in sweep.figures:
+    named = [("baseline", sweep.baseline), *(("figures", name) for name in sweep.figures)]
+    for key, name in [*named, *[("ceiling", sweep.ceiling)] * bool(sweep.ceiling)]:
         if name not in sweep.rows:
             hint = suggestion(name, sweep.rows)
-            raise UserError(f"{_place(path, lines, 'figures')}no row {name!r}{hint}")
+            raise UserError(f"{_place(path, lines, key)}no row {name!r}{hint}")
+    columns = {*METRICS, *dice_variants()}
     for key in sweep.metrics:
-        if key not in METRICS:
-            hint = suggestion(key, METRICS)
+        if key not in columns:
+            hint = suggestion(key, columns)
             raise UserError(f"{_place(path, lines, 'metrics')}no metric {key!r}{hint}")
     return sweep
 

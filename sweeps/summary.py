@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
-from metrics.registry import METRICS
+from metrics.registry import column
 from sweeps.results import REFERENCE, Key, key_of
 from sweeps.specification import Sweep
 from utils.errors import UserError, suggestion
@@ -87,7 +87,7 @@ def _check_numbers(row: CsvRow, sweep: Sweep) -> None:
     bounds |= dict.fromkeys(("group_low", "group_high", "paired_p", "paired_p_slices"), 1.0)
     if row["row"] == REFERENCE:
         bounds = {}
-    bounds |= {k: 1.0 if METRICS[k].unit == "fraction" else math.inf for k in sweep.metrics}
+    bounds |= {k: 1.0 if column(k).unit == "fraction" else math.inf for k in sweep.metrics}
     for key, highest in bounds.items():
         if key not in row:
             raise UserError(f"no column {key}")
@@ -181,5 +181,5 @@ def _number(row: CsvRow, key: str) -> float | None:
 
 def _badness(key: str, value: float) -> float:
     """The smaller the better."""
-    metric = METRICS[key]
+    metric = column(key)
     return {"higher": -value, "lower": value, "zero": abs(value)}[metric.is_better]

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from metrics.registry import METRICS, MISSING
-from sweeps.results import METRIC, REFERENCE
+from metrics.registry import MISSING, column
+from sweeps.remarks import list_remarks
+from sweeps.results import METRIC
 from sweeps.specification import Printed, Row, Sweep
 from sweeps.summary import CsvRow, Entry, Score, summarize
 
-_SMALLEST_P, _TOLD_APART = 0.001, 0.05
+_SMALLEST_P = 0.001
 _REFERENCE = Row(title="Second annotator")
 
 
@@ -42,23 +43,23 @@ def build_table(name: str, sweep: Sweep, rows: Sequence[CsvRow]) -> SweepTable:
     """
     entries = summarize(sweep, rows)
     has_data = len({entry.data for entry in entries}) > 1
-    dice = METRICS[METRIC].head
+    dice = column(METRIC).head
     heads = [
         *["row", *["data"] * has_data, "seeds"],
-        *(METRICS[key].title for key in sweep.metrics),
+        *(column(key).title for key in sweep.metrics),
         *[f"{dice}, 95 %", f"{dice} − {sweep.rows[sweep.baseline].title}", "p", "p, slices"],
         *["parameters", "min"],
     ]
     cells = [_cells(entry, sweep, has_data) for entry in entries]
     caption = f"{sweep.title} ({sweep.source}, {sweep.table})"
-    notes = [*_notes(sweep, rows), *_agreement(sweep, entries)]
+    notes = list_remarks(sweep, rows, entries)
     return SweepTable(name, caption, heads, 2 + has_data, cells, notes)
 
 
 def _cells(entry: Entry, sweep: Sweep, has_data: bool) -> list[Cell]:
     """A row of the table."""
     row = sweep.rows.get(entry.row, _REFERENCE)
-    metric = METRICS[METRIC]
+    metric = column(METRIC)
     scores = [
         Cell(
             _score(key, entry.scores.get(key)),
@@ -80,7 +81,7 @@ def _score(key: str, score: Score | None) -> str:
     if score is None:
         return ""
     values = [value for value in score if value is not None]
-    return " ± ".join(METRICS[key].format(value) for value in values)
+    return " ± ".join(column(key).format(value) for value in values)
 
 
 def _printed(key: str, printed: Printed | None) -> str:
@@ -92,71 +93,6 @@ def _printed(key: str, printed: Printed | None) -> str:
 
 def _p(value: float | None) -> str:
     return "" if value is None else "<0.001" if value < _SMALLEST_P else f"{value:.3f}"
-
-
-def _notes(sweep: Sweep, rows: Sequence[CsvRow]) -> list[str]:
-    """What the figures mean, and on what they were made."""
-    rows = [row for row in rows if row["row"] != REFERENCE]
-    if not rows:
-        return [*[sweep.note] * bool(sweep.note), "Not run yet: the values are the printed ones."]
-    notes = [
-        "In %: mean ± standard deviation over the seeds, below it the printed value; best in bold, "
-        "second underlined. Interval of the mean Dice and p by "
-        f"{rows[0]['group_unit']} (permutation test), p of slices by Wilcoxon's test, as if the "
-        "slices of a patient were independent; each case's Dice is averaged over the seeds first. "
-        "min: of training."
-    ]
-    for data in dict.fromkeys(row["data"] for row in rows):
-        own = [row for row in rows if row["data"] == data]
-        first = own[0]
-        notes.append(
-            f"{data}, {first['split']}: n = {first['n']} slices of {first['n_patients']} patients, "
-            f"protocol {first['protocol']}, scored at {first['size']} px, {_span(own, 'epochs')} "
-            f"epochs, {_span(own, 'precision_of_arithmetic')}, {_span(own, 'hardware')}; data "
-            f"{first['data_fingerprint']}."
-        )
-    return [*notes, *[sweep.note] * bool(sweep.note)]
-
-
-def _agreement(sweep: Sweep, entries: Sequence[Entry]) -> list[str]:
-    """Whether the rows stand in the printed order of Dice, and which leave the baseline otherwise.
-
-    A row is told from the baseline by slice at p < 0.05: no more than a hint, see the notes.
-    """
-    lines = []
-    for data in dict.fromkeys(entry.data for entry in entries):
-        both = [
-            (entry, sweep.rows[entry.row].printed[METRIC][0], entry.scores[METRIC].mean)
-            for entry in entries
-            if entry.data == data
-            and METRIC in entry.scores
-            and METRIC in sweep.rows.get(entry.row, _REFERENCE).printed
-        ]
-        pairs = [(a, b) for i, a in enumerate(both) for b in both[i + 1 :]]
-        if not pairs:
-            continue
-        alike = sum((a[1] - b[1]) * (a[2] - b[2]) > 0 for a, b in pairs)
-        base = sweep.rows[sweep.baseline].printed.get(METRIC, [0.0])[0]
-        told = {True: [], False: []}
-        for entry, printed, _ in both:
-            if entry.difference is not None and (entry.p_slices or 1) < _TOLD_APART:
-                agrees = (printed - base) * entry.difference > 0
-                told[agrees].append(sweep.rows[entry.row].title)
-        lines.append(
-            f"{data}: {alike} of {len(pairs)} pairs of rows stand in the printed order of Dice. "
-            f"Told from {sweep.rows[sweep.baseline].title} by slice (p < {_TOLD_APART}), as "
-            f"printed: {'; '.join(told[True]) or 'none'}; the other way round: "
-            f"{'; '.join(told[False]) or 'none'}."
-        )
-    return lines
-
-
-def _span(rows: Sequence[CsvRow], key: str) -> str:
-    """The values of a column: one, or all of them; of numbers the ends."""
-    values = {row[key] for row in rows}
-    if len(values) > 1 and all(value.isdecimal() for value in values):
-        return f"{min(values, key=int)}–{max(values, key=int)}"
-    return " and ".join(sorted(values))
 
 
 def to_markdown(table: SweepTable) -> str:

@@ -66,6 +66,11 @@ def test_a_thousand_runs_are_planned_in_seconds(sweep_file: Path) -> None:
     ("old", "new", "message"),
     [
         ("baseline: plain", "baseline: plan", r":5: no row 'plan', did you mean plain\?"),
+        (
+            "baseline: plain",
+            "baseline: plain\nceiling: fussed",
+            r":6: no row 'fussed', did you mean",
+        ),
         ("[dice, mae]", "[dice, mea]", r":6: no metric 'mea', did you mean mae\?"),
         ("title: Plain", "titel: Plain", r"rows.plain.*title: missing"),
         ("printed: {dice: [85.96, 0.03]}", "printed: {dice: 85.96}", r"rows.plain.printed.dice"),

@@ -11,7 +11,7 @@ import pytest
 from evaluation.readme import list_tables
 from evaluation.results import RESULTS
 from sweeps.pages import HTML, LATEX, PAGE, build_tables, rebuild_pages
-from sweeps.specification import SWEEPS, list_sweeps, read_sweep
+from sweeps.specification import SWEEPS, Row, list_sweeps, read_sweep
 from sweeps.summary import Score, read_results, summarize
 from sweeps.tables import build_table, to_html, to_latex, to_markdown
 from tests.conftest import Finished
@@ -133,6 +133,37 @@ def test_the_notes_say_whether_the_order_is_the_printed_one(results: Path) -> No
     )
     assert line.startswith("lungs: 0 of 1 pairs")
     assert line.endswith("as printed: none; the other way round: Fused*.")
+
+
+def test_the_notes_say_how_much_of_the_way_to_the_ceiling_a_row_goes(results: Path) -> None:
+    sweep = read_sweep(results / "sweeps" / "two.yaml")
+    half = Row(title="Half way")
+    sweep = sweep.model_copy(
+        update={
+            "ceiling": "fused",
+            "metrics": ["dice", "dice_pooled"],
+            "rows": sweep.rows | {"half": half},
+        }
+    )
+    # Dice .5, .525 and .6; pooled .6, .55 and .7.
+    rows = [
+        ROW | {"dice_pooled": "0.6"},
+        ROW | {"row": "half", "dice": "0.525", "dice_pooled": "0.55"},
+        ROW | FUSED | {"data": "all lungs", "dice": "0.6", "dice_pooled": "0.7"},
+    ]
+    table = build_table("two", sweep, rows)
+    assert [note for note in table.notes if "of that way" in note] == [
+        "lungs, Dice: Fused* is 10.00 points above Plain; of that way went Half way +25%.",
+        "lungs, Dice, pooled: Fused* is 10.00 points above Plain; of that way went Half way -50%.",
+    ]
+    assert "Dice, pooled ↑" in table.heads
+
+
+def test_without_a_ceiling_or_above_it_nothing_is_said_of_a_way(results: Path) -> None:
+    sweep = read_sweep(results / "sweeps" / "two.yaml")
+    assert not any("of that way" in note for note in build_table("two", sweep, csv_rows()).notes)
+    turned = sweep.model_copy(update={"baseline": "fused", "ceiling": "plain"})
+    assert not any("of that way" in note for note in build_table("two", turned, csv_rows()).notes)
 
 
 def test_a_second_annotator_is_a_row_without_rank(results: Path) -> None:
