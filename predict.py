@@ -21,10 +21,13 @@ from inference.lung_masks import find_lung_mask
 from inference.model import Model, open_model
 from inference.radiograph_report import LungFields
 from inference.scan import LEARNED, THRESHOLD
+from inference.smoothing import SMOOTHING_MM
 from inference.volumes import VolumeOptions, predict_volume
 from inference.weights import shipped_weights
 from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.errors import UserError
+
+_MOST_SMOOTHING = 20.0  # mm
 
 
 def main() -> None:
@@ -110,6 +113,8 @@ def parse() -> argparse.Namespace:
     arguments.lungs_by = arguments.lung if arguments.lung in (LEARNED, THRESHOLD) else LEARNED
     is_path = arguments.lung and arguments.lung != arguments.lungs_by
     arguments.lung = Path(arguments.lung) if is_path else None
+    if not 0 <= arguments.smoothing <= _MOST_SMOOTHING:
+        parser.error(f"--smoothing {arguments.smoothing:g}: give 0 to {_MOST_SMOOTHING:g} mm")
     if arguments.lobes and arguments.lung:
         parser.error("--lobes and --lung exclude each other: the lobes are the lungs")
     return arguments
@@ -147,6 +152,14 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         "or 10 to 14: left upper and lower lobe, right upper, middle and lower lobe; the lungs are "
         "theirs, and the score is that of real lobes",
     )
+    parser.add_argument(
+        "--smoothing",
+        type=float,
+        default=SMOOTHING_MM,
+        metavar="MM",
+        help="standard deviation of the average between the slices of a scan (default: "
+        f"{SMOOTHING_MM:g}; 0: every slice by itself, as test.py has it)",
+    )
     parser.add_argument("--no-severity", action="store_true", help="write no report of severity")
     parser.add_argument(
         "--modality",
@@ -168,6 +181,7 @@ def idle_options(
         "--lobes": arguments.lobes,
         "--window": arguments.window,
         "--intensity": arguments.intensity != AUTO,
+        "--smoothing": arguments.smoothing != SMOOTHING_MM,
     }
     of_reports = {"--lung": arguments.lung, "--no-severity": arguments.no_severity}
     if not x_rays:
@@ -219,6 +233,7 @@ def predict_cases(
     options = VolumeOptions(
         *(levels, not arguments.no_severity, arguments.patient_id, arguments.lungs_by),
         are_lobes=arguments.lobes is not None,
+        smoothing_mm=arguments.smoothing,
     )
     given, option = arguments.lobes or arguments.lung, "--lobes" if arguments.lobes else "--lung"
     for case in volumes:

@@ -14,6 +14,7 @@ from datasets.volumes import Volume, release_pages
 from inference.intensity_options import HU
 from inference.model import Model
 from inference.slices import PredictedSlice, ReadLungs, predict_slices, to_levels
+from inference.smoothing import SMOOTHING_MM, smooth_between
 from severity.lungs.grid import Grid, read_mask
 from severity.lungs.learned import learned_lungs
 from severity.lungs.lungs import FoundLungs, GivenLungs, Lungs, NoLungs, find_lungs
@@ -62,6 +63,7 @@ def predict_scan(
     source: LungSource,
     mask: np.ndarray,
     prob: np.ndarray,
+    smoothing_mm: float = SMOOTHING_MM,
 ) -> ScanLesions:
     """Predict the slices of a scan that show lung, a few in memory at a time.
 
@@ -72,6 +74,8 @@ def predict_scan(
         source: Where the lungs are from.
         mask: (slices, H, W) uint8 zeros to be filled with classes.
         prob: (slices, H, W) uint8 zeros to be filled with probabilities, 255 being 1.
+        smoothing_mm: Standard deviation of the average between slices; 0 is none, as where the
+            spacing is unknown.
 
     Raises:
         UserError: There are no lungs, or a slice cannot be read.
@@ -82,11 +86,12 @@ def predict_scan(
     is_learned = source.given is None and source.found_by == LEARNED and model.has_lung
     marked = _MarkedLungs(lungs.grid) if is_learned and isinstance(lungs, FoundLungs) else None
     areas, num_channels = [0] * len(volume), 1
+    deviation = smoothing_mm if volume.has_place else 0.0
     with closing(_predict(volume, rule, model, chosen, lungs)) as slices:
+        slices = smooth_between(slices, deviation, volume.spacing[0])
         for done, predicted in enumerate(Progress(slices, volume.name, total=len(chosen)), 1):
             index = chosen[predicted.index]
             lesion_prob = predicted.lesion_prob()
-            check_prediction(lesion_prob, f"{volume.path}, slice {index}")
             label = predicted.label(model.threshold)
             mask[index] = label
             prob[index] = to_levels(lesion_prob)
@@ -180,13 +185,18 @@ def _predict(
     read_lungs: ReadLungs | None = None
     if model.config.data.crop == LUNGS:
         read_lungs = lambda place: lungs.read_slice(chosen[place], none)  # noqa: E731
-    return predict_slices(
+    slices = predict_slices(
         model.predictor,
         [partial(_read_levels, volume, rule, bits, index) for index in chosen],
         model.config.evaluation.batch_size,
         crop=model.config.data.crop,
         read_lungs=read_lungs,
     )
+    with closing(slices):
+        for predicted in slices:
+            place = f"{volume.path}, slice {chosen[predicted.index]}"
+            check_prediction(predicted.lesion_prob(), place)
+            yield predicted
 
 
 def _read_levels(volume: Volume, rule: IntensityRule, bits: int, index: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from datasets.volumes import Volume, check_geometry
 from inference.intensity_options import AUTO, HU, IntensityOptions
 from inference.model import Model, open_model
 from inference.scan import LEARNED, LungSource, predict_scan
+from inference.smoothing import SMOOTHING_MM
 from inference.weights import shipped_weights
 from severity import Severity, measure_scan
 from severity.lungs.lobes import GivenLobes
@@ -51,6 +52,7 @@ def segment(
     lobes: np.ndarray | None = None,
     unit: str = AUTO,
     window: tuple[float, float] | None = None,
+    smoothing_mm: float = SMOOTHING_MM,
     name: str = "scan",
 ) -> Segmentation:
     """Segment a CT scan.
@@ -66,6 +68,7 @@ def segment(
         lobes: As --lobes of predict.py, in the place of lungs.
         unit: What the volume stores, see inference.intensity_options.INTENSITIES.
         window: As --window of predict.py.
+        smoothing_mm: As --smoothing of predict.py.
         name: For messages, and the title of the severity.
 
     Raises:
@@ -82,7 +85,8 @@ def segment(
     options = IntensityOptions(trained.intensity, trained.bits, unit, window)
     rule = options.rule_for(scan, is_dicom=False)
     mask, prob = np.zeros(scan.shape, np.uint8), np.zeros(scan.shape, np.uint8)
-    found = predict_scan(scan, rule, model, LungSource(given, lungs_by), mask, prob)
+    source = LungSource(given, lungs_by)
+    found = predict_scan(scan, rule, model, source, mask, prob, smoothing_mm)
     names = trained.name_classes(found.num_classes)
     lungs = known or found.lungs
     severity, sides = _measure(name, scan, mask, lungs, rule.unit == HU, names)

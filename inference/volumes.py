@@ -29,6 +29,7 @@ from inference.output_names import MASK, PROB, SEG, SHEET, VOLUME_ENDINGS
 from inference.pictures import Tile, pick_evenly, save_sheet
 from inference.scan import LEARNED, LungSource, predict_scan
 from inference.segmentation_object import Algorithm, find_patient, write_segmentation
+from inference.smoothing import SMOOTHING_MM
 from severity import write_severity
 from severity.lungs.lobes import GivenLobes
 from utils.errors import UserError
@@ -45,6 +46,7 @@ class VolumeOptions(NamedTuple):
         patient: PatientID of series that have none.
         lungs_by: LEARNED or THRESHOLD, see inference.scan.LungSource.
         are_lobes: Whether the masks of lungs that are given are lobe maps.
+        smoothing_mm: See inference.scan.predict_scan.
     """
 
     levels: IntensityOptions
@@ -52,6 +54,7 @@ class VolumeOptions(NamedTuple):
     patient: str | None = None
     lungs_by: str = LEARNED
     are_lobes: bool = False
+    smoothing_mm: float = SMOOTHING_MM
 
 
 def predict_volume(
@@ -85,7 +88,7 @@ def predict_volume(
         prob = files.enter_context(write_nifti(_named(base, PROB), volume, np.uint8, 1 / 255))
         start = time.perf_counter()
         source = LungSource(lungs, options.lungs_by, options.with_severity)
-        lesions = predict_scan(volume, rule, model, source, mask, prob)
+        lesions = predict_scan(volume, rule, model, source, mask, prob, options.smoothing_mm)
         rate = len(volume) / (time.perf_counter() - start)
         # Both are complete; what follows reads them while they are compressed.
         packed = packer.submit(files.pop_all().close)

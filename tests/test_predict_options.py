@@ -56,6 +56,35 @@ def test_the_threshold_is_an_option(predict: Callable, tmp_path: Path) -> None:
     assert sizes[0] > sizes[1] > 0
 
 
+def test_probabilities_are_averaged_between_slices_in_millimetres(
+    predict: Callable, tmp_path: Path
+) -> None:
+    path, maps = save_scan(tmp_path / "scan.nii"), {}
+    distance = nib.load(path).header.get_zooms()[2]
+    for smoothing in (0, distance):
+        finished = predict(path, "--no-severity", "--smoothing", smoothing)
+        assert finished.code == 0, finished.err
+        prob = nib.load(tmp_path / "out" / "scan_prob.nii.gz")
+        maps[smoothing] = np.asarray(prob.dataobj)
+    single, smooth = maps.values()
+    weights = {one: np.exp(-0.5 * one**2) for one in range(-2, 3)}
+    middle = single.shape[2] // 2
+    near = {one: w for one, w in weights.items() if 0 <= middle + one < single.shape[2]}
+    wanted = sum(w * single[..., middle + one] for one, w in near.items()) / sum(near.values())
+    np.testing.assert_allclose(smooth[..., middle], wanted, atol=1.1 / 255)
+    assert abs(smooth - single).max() > 0.05
+
+
+@pytest.mark.parametrize("smoothing", ["-1", "nan", "21", "much"])
+def test_a_smoothing_that_cannot_be_is_refused(
+    predict: Callable, tmp_path: Path, smoothing: str
+) -> None:
+    finished = predict(save_scan(tmp_path / "scan.nii"), f"--smoothing={smoothing}")
+    assert finished.code == 2
+    assert "--smoothing" in finished.err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_given_lungs_stand_in_the_report(
     predict: Callable, tmp_path: Path, as_folder: bool
@@ -103,10 +132,17 @@ def test_an_option_without_effect_gets_a_warning(predict: Callable, tmp_path: Pa
     write_png(tmp_path / "s.png", grey())
     finished = predict(
         tmp_path / "s.png", "--lung", tmp_path, "--window", "-1000", "0", "--intensity", "HU",
-        "--patient-id", "Q", "--no-severity",
+        "--patient-id", "Q", "--no-severity", "--smoothing", 1,
     )  # fmt: skip
     assert finished.code == 0, finished.err
-    for option in ("--window", "--intensity", "--lung", "--no-severity", "--patient-id"):
+    for option in (
+        "--window",
+        "--intensity",
+        "--smoothing",
+        "--lung",
+        "--no-severity",
+        "--patient-id",
+    ):
         assert f"warning: {option} has no effect here" in finished.out
     finished = predict(save_scan(tmp_path / "scan.nii"), "--lung", tmp_path, "--no-severity")
     assert "warning: --lung has no effect here" in finished.out

@@ -71,7 +71,7 @@ def test_a_mask_comes_back_exactly_in_all_48_orientations(tmp_path: Path, tilt: 
             rule = IntensityOptions(None, unit="0-1").rule_for(volume, is_dicom=False)
             out, prob = tmp_path / "mask.nii.gz", np.zeros(volume.shape, np.uint8)
             with write_nifti(out, volume, np.uint8) as mask:
-                lesions = predict_scan(volume, rule, model, LungSource(), mask, prob)
+                lesions = predict_scan(volume, rule, model, LungSource(), mask, prob, 0.0)
                 np.testing.assert_array_equal(prob, 255 * mask)
                 assert lesions.areas == mask.sum((1, 2)).tolist()
         assert_same(out, path)
@@ -90,7 +90,8 @@ def test_a_mask_comes_back_exactly_from_1_to_600_slices(
     (case,) = find_inputs([path], tmp_path / "out").cases
     with open_nifti(path) as volume:
         model = identity_model(volume.shape[1:], ["evaluation.batch_size=8"])
-    options = VolumeOptions(IntensityOptions(None, unit="0-1"), with_severity=False)
+    levels = IntensityOptions(None, unit="0-1")
+    options = VolumeOptions(levels, with_severity=False, smoothing_mm=0.0)
     predict_volume(case, model, options, tmp_path / "out")
     assert_same(tmp_path / "out" / "scan_mask.nii.gz", path)
     prob = nib.load(tmp_path / "out" / "scan_prob.nii.gz")
