@@ -13,15 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.dice import dice_loss
+from losses.dice import class_dice_loss, dice_loss
 from losses.shared_batch import batch_mean, sum_over_processes
+from training.certainty import decide, leave_out
 from training.prediction import logits_to_prob
 from training.step import StepResult, TrainingStep, drop_padding
 from training.strong_view import cut_boxes, exchange, strong_view
 from utils.config_semi_supervised import SemiSupervisedConfig
 from utils.contracts import Batch
-
-_OUT = -30.0  # logit whose sigmoid, 1e-13, has no weight in a sum
 
 
 def ramp(position: float, length: float) -> float:
@@ -89,28 +88,25 @@ class ConsistencyStep(TrainingStep):
 
     @torch.no_grad()
     def _label(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Target and where it counts, (B, 1, H, W) float and bool, and the shares of px."""
+        """Target, where it counts (B, 1, H, W) bool, and the shares of px."""
         with self.runtime.autocast():
             prob = logits_to_prob(self.state.ema.module(images).mask)
-        is_lesion = prob >= 0.5
-        kept = torch.ones_like(is_lesion)
-        if self.is_hard:
-            kept = prob >= self.settings.lesion_threshold
-            kept |= prob <= 1 - self.settings.background_threshold
-        shares = _shares(is_lesion, kept, masks)
-        return (is_lesion.float() if self.is_hard else prob), kept, shares
+        label, sure = decide(prob, self.settings)
+        kept = sure if self.is_hard else torch.ones_like(sure)
+        return (label if self.is_hard else prob), kept, _shares(label > 0, kept, masks)
 
 
 def consistency_loss(logits: Tensor, target: Tensor, kept: Tensor, *, is_hard: bool) -> Tensor:
     """How far the student is from the teacher.
 
-    Hard: binary cross-entropy, summed over the px that count and divided by all px, plus soft Dice
-    over those that count, for the lesion is rare. Soft: mean squared difference of probabilities.
+    Hard: cross-entropy, summed over the px that count and divided by all px, plus soft Dice over
+    those that count, for the lesion is rare. Soft: mean squared difference of probabilities.
 
     Args:
-        logits: (B, 1, H, W) of the student.
-        target: Same shape, in [0, 1].
-        kept: Same shape, bool; px without it have no part.
+        logits: (B, K, H, W) of the student, K = 1 or the number of classes with the background.
+        target: Hard: (B, 1, H, W) int64, 0 to K - 1, or 0 and 1. Soft: of the logits' shape, in
+            [0, 1].
+        kept: (B, 1, H, W) bool; px without it have no part.
         is_hard: Which.
 
     Source: K. Sohn et al., "FixMatch", NeurIPS 2020, eq. 4; A. Tarvainen and H. Valpola, "Mean
@@ -120,11 +116,16 @@ def consistency_loss(logits: Tensor, target: Tensor, kept: Tensor, *, is_hard: b
     """
     logits = logits.float()
     if not is_hard:
-        difference = (torch.sigmoid(logits) - target).square()
+        difference = (logits_to_prob(logits) - target).square()
         return batch_mean(difference.mean(dim=(1, 2, 3)), shared=True)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * kept
-    overlap = dice_loss(logits.masked_fill(~kept, _OUT), target * kept, shared=True)
-    return batch_mean(entropy.mean(dim=(1, 2, 3)), shared=True) + overlap
+    rest, label = leave_out(logits, ~kept), target * kept
+    if logits.shape[1] == 1:
+        entropy = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
+        overlap = dice_loss(rest, label.float(), shared=True)
+    else:
+        entropy = F.cross_entropy(logits, target[:, 0], reduction="none")[:, None]
+        overlap = class_dice_loss(rest, label[:, 0], shared=True)
+    return batch_mean((entropy * kept).mean(dim=(1, 2, 3)), shared=True) + overlap
 
 
 def _part(batch: Batch, place: slice) -> Batch:

@@ -5,7 +5,6 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -14,11 +13,11 @@ from datasets.batches import SliceKey, share_of
 from datasets.cache import open_cache
 from datasets.crop import LUNGS, Box
 from datasets.data_folder import UNLABELLED
-from datasets.image_io import read_gray
 from datasets.inspection import MaskEncoding, inspect_slices
 from datasets.pairing import find_slices, find_unlabelled
 from datasets.slices import SliceDataset
 from training.distributed import World
+from training.pseudo_files import read_pseudo_label
 from training.split import Split
 from utils import messages
 from utils.config import Config, DataConfig
@@ -64,10 +63,10 @@ def refuse_misfits(config: Config) -> None:
         UserError: Names the key.
     """
     procedure = config.training.procedure
-    if config.data.classes is not None:
+    if config.data.classes is not None and config.semi_supervised.soft_labels:
         raise UserError(
-            f"data.classes: training.procedure {procedure} tells lesion from background; set it "
-            "to null"
+            "semi_supervised.soft_labels: a pseudo label of several classes is one class a px; set "
+            "it to false"
         )
     if config.data.extra:
         raise UserError(
@@ -84,8 +83,9 @@ def refuse_misfits(config: Config) -> None:
 class PoolDataset(SliceDataset):
     """Slices without labels, with pseudo labels where there are some.
 
-    An item's mask holds the pseudo label's grey values, 0 to 255, not 0 and 1; it is blank without.
-    Beside the contract's entries an item has is_unlabelled and draw.
+    An item's mask, its label where classes are told apart, holds the pseudo label as
+    training.pseudo_files.read_pseudo_label gives it; it is blank without. Beside the contract's
+    entries an item has is_unlabelled and draw.
 
     Args:
         maps: File of the pseudo label by name of the slice.
@@ -103,21 +103,9 @@ class PoolDataset(SliceDataset):
     def _load(self, index: int, seed: int | None) -> tuple[Tensor, Tensor, Box | None]:
         image, masks, box = super()._load(index, seed)
         if path := self.maps.get(self.slices[index].name):
-            label = torch.from_numpy(read_map(path))
+            label = torch.from_numpy(read_pseudo_label(path, len(self.encoding.classes)))
             masks[0] = label if box is None else box.of(label)
         return image, masks, box
-
-
-def read_map(path: Path) -> np.ndarray:
-    """A pseudo label (H, W) uint8: the probability of lesion in 255ths.
-
-    Raises:
-        UserError: The file is gone or damaged.
-    """
-    try:
-        return read_gray(path)
-    except UserError as error:
-        raise UserError(f"{error}; a pseudo label of this run: start the run anew") from error
 
 
 def without_labels(
@@ -127,12 +115,12 @@ def without_labels(
 
     Args:
         pool: All slices.
-        like: Gives size, augmentation and how far items are finished.
+        like: Gives classes, size, augmentation and how far items are finished.
         maps: See PoolDataset.
     """
     return PoolDataset(
         pool.slices,
-        MaskEncoding((255,), "none"),
+        like.encoding if like.encoding.classes else MaskEncoding((255,), "none"),
         like.transform,
         like.edge_width,
         cache=pool.cache,

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from datasets.edges import edge_of_mask
+from training.certainty import decide, leave_out
+from training.pseudo_files import UNSURE
 from training.strong_view import strong_view
 from utils.config_semi_supervised import SemiSupervisedConfig
 from utils.contracts import Batch, SegOutput
-
-_OUT = -30.0  # logit whose sigmoid, 1e-13, has no weight in a sum
 
 
 class SettledBatches:
@@ -39,33 +39,39 @@ def settle(batch: Batch, settings: SemiSupervisedConfig, edge_width: int) -> Bat
     """A batch with the pseudo labels as targets, the strong view of their slices, and `ignored`.
 
     Args:
-        batch: Of WithPool; masks of the pool are probabilities in 255ths.
+        batch: Of WithPool; masks of the pool are probabilities in 255ths, or labels classes.
         settings: Thresholds, strong view, whether labels stay soft.
         edge_width: Of edges, px.
     """
     chosen = batch["is_unlabelled"].nonzero().flatten()
     image, mask, edge = (batch[key].clone() for key in ("image", "mask", "edge"))
-    ignored = torch.zeros_like(mask)
+    targets, ignored = {"mask": mask, "edge": edge}, torch.zeros_like(mask)
     if len(chosen):
-        prob = mask[chosen] / 255
-        is_lesion = prob >= 0.5
-        kept = prob >= settings.lesion_threshold
-        kept |= prob <= 1 - settings.background_threshold
-        mask[chosen] = prob if settings.soft_labels else is_lesion.float()
-        edges = [edge_of_mask(m[0], edge_width)[None].float() for m in is_lesion.to(torch.uint8)]
+        if "label" in batch:
+            targets["label"] = label = batch["label"].clone()
+            kept = label[chosen, None] != UNSURE
+            label[chosen] = found = label[chosen].masked_fill(~kept[:, 0], 0)
+            mask[chosen] = (found[:, None] > 0).float()
+        else:
+            prob = mask[chosen] / 255
+            found, kept = decide(prob, settings)
+            mask[chosen] = prob if settings.soft_labels else found.float()
+            found = found[:, 0]
+        edges = [edge_of_mask(m, edge_width)[None].float() for m in found.to(torch.uint8)]
         edge[chosen], ignored[chosen] = torch.stack(edges), (~kept).float()
         image[chosen] = strong_view(image[chosen], batch["draw"][chosen], settings.strong)
-    return batch | {"image": image, "mask": mask, "edge": edge, "ignored": ignored}
+    return batch | targets | {"image": image, "ignored": ignored}
 
 
 class ConfidentLoss(nn.Module):
     """A loss that does not see the px that a batch marks as ignored.
 
-    There, every logit is set to -30 and every target to 0, which adds nothing to a sum over px and
-    gives no gradient; means over px still divide by all px, as FixMatch's do.
+    There, every logit is set to -30, that of the background among classes to 30, and every target
+    to 0, which adds nothing to a sum over px of lesion and gives no gradient; means over px still
+    divide by all px, as FixMatch's do.
 
     Args:
-        loss: Any loss of one class.
+        loss: Any loss.
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -78,5 +84,7 @@ class ConfidentLoss(nn.Module):
             return self.loss(output, batch)
         ignored = batch["ignored"] > 0
         targets = {key: batch[key].masked_fill(ignored, 0) for key in ("mask", "edge", "lung")}
-        output = output.apply(lambda logits: logits.masked_fill(ignored, _OUT))
+        if "label" in batch:
+            targets["label"] = batch["label"].masked_fill(ignored[:, 0], 0)
+        output = output.apply(lambda logits: leave_out(logits, ignored))
         return self.loss(output, batch | targets)

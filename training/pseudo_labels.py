@@ -1,6 +1,6 @@
 """Pseudo labels as files to look at: made round by round, scored where the truth is known.
 
-<run>/pseudo_labels/round001/ holds mask/NAME.png (probability of lesion in 255ths), labels.csv (a
+<run>/pseudo_labels/round001/ holds mask/NAME.png (see training.pseudo_files), labels.csv (a
 row per slice) and montage.png (CT, pseudo label and, where it is known, the truth), and appears
 whole or not at all; labels.csv beside the rounds has the rows of all, tensorboard/ their curves.
 """
@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,18 @@ from torch import Tensor, nn
 from datasets.batches import SliceKey, create_loader
 from datasets.image_io import read_gray, write_png
 from datasets.pairing import HIDDEN, images_by_stem
+from training.certainty import decide
 from training.data import build_dataset
 from training.distributed import World
-from training.prediction import boxes_of, check_prediction, logits_to_prob, resize_prob
+from training.prediction import (
+    boxes_of,
+    check_prediction,
+    lesion_prob,
+    logits_to_prob,
+    resize_probs,
+)
+from training.pseudo_files import to_grey
+from training.pseudo_montage import draw_tiles
 from training.runtime import Runtime
 from training.split import Split
 from training.tensorboard import Logbook
@@ -29,17 +37,21 @@ from utils.files import read_rows, whole_folder, write_rows
 
 FOLDER, TABLE = "pseudo_labels", "labels.csv"
 _FLIPS = ((), (2,), (3,), (2, 3))
-_MOST_SHOWN, _TILE, _HEAD = 8, 192, 18  # slices of a montage; px
+_MOST_SHOWN = 8  # slices of a montage
 _CURVES = ("confidence", "kept", "lesion_share", "reliability", "dice")
 
 
 class _Labelled(NamedTuple):
-    """A slice of the pool, its pseudo label in [0, 1] (H, W), and mean Dice with earlier ones."""
+    """A slice of the pool, its probabilities (K, H, W), and mean Dice with earlier networks."""
 
     index: int
     image: np.ndarray
-    prob: np.ndarray
+    prob: Tensor
     reliability: float | None
+
+    def lesion(self) -> np.ndarray:
+        """(H, W) probability of lesion, of any class."""
+        return lesion_prob(self.prob[None])[0, 0].numpy()
 
 
 class PseudoLabels:
@@ -118,11 +130,12 @@ class PseudoLabels:
                 (draft / "mask").mkdir()
                 for item in self._label(networks, indices):
                     name = self.names[item.index]
-                    write_png(draft / "mask" / f"{name}.png", _to_bytes(item.prob))
+                    settings = self.config.semi_supervised
+                    write_png(draft / "mask" / f"{name}.png", to_grey(item.prob, settings))
                     truth = read_gray(truths[name]) > 0 if name in truths else None
                     rows.append(self._row(number, item, truth))
                     if item.index in shown:
-                        tiles.append(_tiles(item, truth, name))
+                        tiles.append(draw_tiles(item.image, item.lesion(), truth, name))
                 write_rows(draft / TABLE, rows)
                 montage = np.vstack(tiles)
                 write_png(draft / "montage.png", montage)
@@ -144,34 +157,36 @@ class PseudoLabels:
             for place, (key, box) in enumerate(zip(keys, boxes_of(batch), strict=True)):
                 image = self._dataset.original(key.index)[0]
                 own, *earlier = (prob[place].cpu() for prob in probs)
-                agreement = [_dice(own.numpy() >= 0.5, e.numpy() >= 0.5) for e in earlier]
-                prob = resize_prob(own, image.shape, box).numpy()
-                check_prediction(prob, self.names[key.index])
+                agreement = [_agreement(own, other) for other in earlier]
+                prob = resize_probs(own, image.shape, box)
+                check_prediction(prob.numpy(), self.names[key.index])
                 reliability = sum(agreement) / len(agreement) if agreement else None
                 yield _Labelled(key.index, image, prob, reliability)
 
     def _prob(self, network: nn.Module, images: Tensor) -> Tensor:
-        """Probability of lesion (B, H, W), the mean over flips where they are asked for."""
+        """Probabilities (B, K, H, W), the mean over flips where they are asked for."""
         flips = _FLIPS if self.config.semi_supervised.flips else _FLIPS[:1]
-        total = torch.zeros_like(images[:, 0], dtype=torch.float32)
+        total = 0.0
         for dims in flips:
             with self.runtime.autocast():
                 prob = logits_to_prob(network(images.flip(dims)).mask)
-            total += prob.flip(dims)[:, 0]
+            total = total + prob.flip(dims)
         return total / len(flips)
 
     def _row(self, number: int, item: _Labelled, truth: np.ndarray | None) -> dict[str, Any]:
-        settings, prob = self.config.semi_supervised, item.prob
-        kept = (prob >= settings.lesion_threshold) | (prob <= 1 - settings.background_threshold)
+        label, kept = decide(item.prob[None], self.config.semi_supervised)
+        has_lesion = (label > 0)[0, 0].numpy()
+        background = 1 - item.prob if len(item.prob) == 1 else item.prob[:1]
+        highest = torch.cat([item.prob, background]).amax(0)
         return {
             "round": number,
             "name": self.names[item.index],
             "patient": self.pool.slices[item.index].patient,
-            "confidence": _rounded(np.maximum(prob, 1 - prob).mean()),
-            "kept": _rounded(kept.mean()),
-            "lesion_share": _rounded((prob >= 0.5).mean()),
+            "confidence": _rounded(highest.numpy().mean()),
+            "kept": _rounded(kept.numpy().mean()),
+            "lesion_share": _rounded(has_lesion.mean()),
             "reliability": _rounded(item.reliability),
-            "dice": _rounded(None if truth is None else _dice(prob >= 0.5, truth)),
+            "dice": _rounded(None if truth is None else _dice(has_lesion, truth)),
         }
 
     def _record(self, number: int, rows: Sequence[dict[str, Any]], montage: np.ndarray) -> None:
@@ -186,9 +201,13 @@ class PseudoLabels:
             logbook.close()
 
 
-def _to_bytes(prob: np.ndarray) -> np.ndarray:
-    """255ths; from 128 on where the probability is at least one half."""
-    return np.floor(prob * 255 + 0.5).astype(np.uint8)
+def _agreement(own: Tensor, other: Tensor) -> float:
+    """Mean Dice of the classes, or that of lesion, of probabilities (K, H, W)."""
+    if len(own) == 1:
+        return _dice(own[0].numpy() >= 0.5, other[0].numpy() >= 0.5)
+    labels = own.argmax(0).numpy(), other.argmax(0).numpy()
+    values = [_dice(*(label == k for label in labels)) for k in range(1, len(own))]
+    return sum(values) / len(values)
 
 
 def _dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -199,24 +218,3 @@ def _dice(one: np.ndarray, other: np.ndarray) -> float:
 
 def _rounded(value: float | None) -> float | str:
     return "" if value is None else round(float(value), 6)
-
-
-def _tiles(item: _Labelled, truth: np.ndarray | None, name: str) -> np.ndarray:
-    """CT, pseudo label and hidden truth of a slice side by side, its name above; (H, W) uint8."""
-    low, high = item.image.min(), item.image.max()
-    grey = (item.image - low.astype(np.float32)) * (255 / max(float(high) - float(low), 1.0))
-    blank = np.zeros_like(grey) if truth is None else truth * 255.0
-    row = np.hstack([_fitted(pixels) for pixels in (grey, item.prob * 255, blank)])
-    head = np.zeros((_HEAD, row.shape[1]), np.uint8)
-    cv2.putText(head, name, (4, _HEAD - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
-    return np.vstack([head, row])
-
-
-def _fitted(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as large as fit into a tile."""
-    scale = _TILE / max(pixels.shape)
-    size = tuple(max(1, round(side * scale)) for side in pixels.shape[::-1])
-    tile = np.zeros((_TILE, _TILE), np.uint8)
-    fitted = cv2.resize(pixels.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    tile[: size[1], : size[0]] = np.rint(fitted)
-    return tile

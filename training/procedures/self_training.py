@@ -13,7 +13,7 @@ val. The end's is the run's.
 Sources: D.-P. Fan et al., "Inf-Net", IEEE TMI 39(8), 2020, algorithm 1 and section III-D; L. Yang
 et al., "ST++", CVPR 2022.
 
-Deviations: of Semi-Inf-Net none known; ST++ takes mean IoU of classes for the agreement, and does
+Deviations: of Semi-Inf-Net none known; ST++ takes mean IoU for the agreement, not Dice, and does
 not end on the labelled slices.
 """
 
