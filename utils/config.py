@@ -8,9 +8,8 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator, model_va
 from utils.config_base import Count, Fraction, Name, NotNegative, Positive, Section
 from utils.config_semi_supervised import SemiSupervisedConfig
 
-_MAX_GREY = 65535
 LungSource = Literal["given", "derived", "none"]
-GreyValue = Annotated[int, Field(ge=1, le=_MAX_GREY)]
+GreyValue = Annotated[int, Field(ge=1, le=2**16 - 1)]
 
 
 def _check_plain(args: dict[str, Any]) -> dict[str, Any]:
