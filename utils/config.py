@@ -95,7 +95,7 @@ class DataConfig(Section):
             raise ValueError("a class stands twice")
         if isinstance(value, dict):
             values = list(value.values())
-            fits = [type(v) is int and 1 <= v <= _MAX_GREY for v in values]
+            fits = [type(v) is int and 1 <= v < 2**16 for v in values]
             if not all(fits) or len(set(values)) < len(values):
                 raise ValueError("give every class a value of its own, an integer from 1")
         return value
