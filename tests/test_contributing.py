@@ -17,6 +17,7 @@ from metrics import METRICS, Metric
 from metrics.protocols import PROTOCOLS
 from models import MODELS
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parent.parent
 BLOCKS = dict(
     re.findall(

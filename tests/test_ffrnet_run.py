@@ -15,6 +15,7 @@ from models import create_model
 from tests.training.small_steps import disc_batch
 
 
+@pytest.mark.slow
 def test_ffrnet_trains_by_its_three_terms_and_is_scored(
     run_script: Callable, small_settings: list[str], data_root: Path, tmp_path: Path
 ) -> None:

@@ -111,6 +111,7 @@ def maps(data_root: Path, tmp_path: Path) -> Path:
     return tmp_path / "maps"
 
 
+@pytest.mark.slow
 def test_a_folder_of_maps_guides_and_is_learnt_from(
     run_script: Callable, settings: list[str], tmp_path: Path, maps: Path, data_root: Path
 ) -> None:

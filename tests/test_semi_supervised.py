@@ -81,11 +81,11 @@ def _killing_trainer(number: int) -> Callable[[Trainer], None]:
 @pytest.mark.parametrize(
     ("name", "moments"),
     [
-        ("rounds", (5, 11, 13)),
+        pytest.param("rounds", (5, 11, 13), marks=pytest.mark.slow),
         ("rounds", (5,)),
         pytest.param("reliable", (6, 10, 17), marks=pytest.mark.slow),
         pytest.param("mean_teacher", (3,), marks=pytest.mark.slow),
-        ("fixmatch", (4,)),
+        pytest.param("fixmatch", (4,), marks=pytest.mark.slow),
     ],
 )
 def test_a_run_killed_within_and_between_rounds_ends_as_the_one_that_was_not(

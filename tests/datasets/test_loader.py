@@ -91,6 +91,7 @@ def test_an_epoch_does_not_depend_on_those_before_it(dataset: SliceDataset) -> N
     assert_equal(straight, resumed)
 
 
+@pytest.mark.slow
 def test_a_spawned_worker_loads_the_same_batches(dataset: SliceDataset) -> None:
     # Spawn pickles the data set and the worker's start, as on macOS and Windows.
     batches = SeededBatches(len(dataset), 4, seed=2)

@@ -117,6 +117,7 @@ def test_without_a_spacing_there_are_no_areas_in_cm2() -> None:
     assert class_tables({"dice": 0.5}) == []
 
 
+@pytest.mark.slow
 def test_the_files_of_an_evaluation_with_classes(
     run_script: Callable, data_root: Path, small_settings: list[str], tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def test_upsampling_starts_bilinear() -> None:
     torch.testing.assert_close(up[..., 8:32, 8:32], torch.full((1, 2, 24, 24), 3.0))
 
 
+@pytest.mark.slow
 def test_encoder_and_fully_connected_layers_take_torchvision_weights(tmp_path: Path) -> None:
     torch.manual_seed(0)
     with torch.device("meta"):

@@ -82,6 +82,7 @@ def step_on(batch: Batch, world: World, **options: Any) -> list[torch.Tensor]:
     return [parameter.detach() for parameter in network.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [[], [(24, 24), (32, 32), (40, 40)]])
 def test_two_processes_that_accumulate_make_the_step_of_one(
     process_pair: ProcessPair, sizes: list[tuple[int, int]]

@@ -29,6 +29,7 @@ print(page_faults_of_ten_large_tensors())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_kept_memory_spares_the_page_faults_of_large_tensors() -> None:
     done = subprocess.run(
@@ -82,6 +83,7 @@ def test_prepared_networks_and_batches_have_the_memory_format() -> None:
     assert batch["name"] == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_narrow_strided_convolutions_give_the_same_in_channels_last_and_survive() -> None:
     """In a process of its own, which dies where memory is overwritten."""
     program = """
