@@ -5,7 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
+
+from datasets.blur import gaussian_blur
 
 _CURVE_PARTS = 5
 _LEAST_SIGMA = 0.1  # px; a Gaussian below it is no change
@@ -61,8 +62,7 @@ def _blurred(levels: Tensor, sigma: float, reach: int) -> Tensor:
     """Under a Gaussian that ends `reach` px from its middle."""
     if sigma < _LEAST_SIGMA:
         return levels
-    reach = min(reach, *(side - 1 for side in levels.shape[-2:]))  # what reflection can fill
-    return gaussian_blur(levels, [2 * reach + 1] * 2, [sigma, sigma])
+    return gaussian_blur(levels, sigma, reach)
 
 
 def _bent(levels: Tensor, slopes: list[float]) -> Tensor:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datasets.blur import gaussian_blur
 from datasets.crop import LUNGS, Box, find_box
 
 
@@ -66,6 +67,7 @@ class SliceTransform:
             antialiasing, masks by nearest neighbour.
         augmentation: Random changes; None leaves the slice as it is.
         crop: What is cut out of the slice before all else, a name of datasets.crop; None: nothing.
+        blur: Standard deviation of a Gaussian through which the slice is seen, px of the input.
     """
 
     def __init__(
@@ -73,8 +75,9 @@ class SliceTransform:
         image_size: tuple[int, int],
         augmentation: Augmentation | None = None,
         crop: str | None = None,
+        blur: float = 0.0,
     ) -> None:
-        self.crop = crop
+        self.crop, self.blur = crop, blur
         self.augmentation = augmentation or Augmentation()
         self._size = tuple(image_size)
         self._changes = None
@@ -129,7 +132,10 @@ class SliceTransform:
     def finish(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The second step, of what `resize` gave: random changes and the z-score."""
         if self._changes is None:
-            return torch.cat([z_score(image[:1]), image[1:]]), masks
+            return torch.cat([self._normalise(image[:1]), image[1:]]), masks
         image, masks = self._changes.move(image, masks)
-        levels = z_score(self._changes.change_appearance(image[:1]))
+        levels = self._normalise(self._changes.change_appearance(image[:1]))
         return torch.cat([self._changes.change_intensity(levels), image[1:]]), masks
+
+    def _normalise(self, levels: Tensor) -> Tensor:
+        return z_score(gaussian_blur(levels, self.blur) if self.blur else levels)

@@ -71,6 +71,7 @@ def predict_images(
         model.config.evaluation.batch_size,
         on_error=(lambda i, error: failures.add(cases[i], error)) if failures.keep_going else None,
         crop=model.config.data.crop,
+        blur=model.config.data.blur,
     )
     with closing(slices):
         for predicted in Progress(slices, "images", total=len(cases)):

@@ -190,6 +190,7 @@ def _predict(
         [partial(_read_levels, volume, rule, bits, index) for index in chosen],
         model.config.evaluation.batch_size,
         crop=model.config.data.crop,
+        blur=model.config.data.blur,
         read_lungs=read_lungs,
     )
     with closing(slices):

@@ -2,8 +2,8 @@
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
+from datasets.blur import gaussian_blur
 from utils.config_semi_supervised import StrongConfig
 
 _SIDES = (0.25, 0.75)  # of a box, fractions of the image's
@@ -36,8 +36,7 @@ def _change(image: Tensor, draw: int, strong: StrongConfig) -> Tensor:
     image = image + strong.brightness * (2 * brightness - 1)
     sigma = sigma * strong.blur
     if coin < 0.5 and sigma > 0.1:
-        size = 2 * int(2 * sigma + 0.5) + 1
-        image = F.gaussian_blur(image, [size, size], [sigma, sigma])
+        image = gaussian_blur(image, sigma, int(2 * sigma + 0.5))
     if strong.noise:
         noise = torch.randn(image.shape, generator=generator)
         image = image + strong.noise * noise.to(image.device, image.dtype)

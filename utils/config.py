@@ -9,7 +9,6 @@ from utils.config_base import Count, Fraction, Name, NotNegative, Positive, Sect
 from utils.config_semi_supervised import SemiSupervisedConfig
 
 LungSource = Literal["given", "derived", "none"]
-GreyValue = Annotated[int, Field(ge=1, le=2**16 - 1)]
 
 
 def _check_plain(args: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +57,8 @@ class DataConfig(Section):
     root: Name
     image_size: list[Annotated[int, Field(ge=32)]]
     crop: Literal["body", "lungs"] | None
-    lesion_values: Annotated[list[GreyValue], Field(min_length=1)] | None
+    blur: Annotated[float, Field(ge=0, le=16)]
+    lesion_values: Annotated[list[Annotated[Count, Field(lt=2**16)]], Field(min_length=1)] | None
     classes: Literal["all"] | list[str] | dict[str, int] | None
     guide: Name | None
     edge_width: Count
