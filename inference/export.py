@@ -1,6 +1,6 @@
 """Write a checkpoint's network as ONNX for any runtime, or its weights in half precision.
 
-The ONNX file takes slices `image` (batch, 1, h, w) float32, resized and z-scored as
+The ONNX file takes slices `image` (batch, 1, h, w) float32, resized, blurred and z-scored as
 datasets.transforms does it, and gives `prob` (batch, classes, h, w): the probability of lesion, or
 of each class.
 """
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from datasets.noise import noise_batch
 from inference.onnx_predictor import INPUT, ONNX_SUFFIX, OUTPUT, OnnxFacts, OnnxPredictor
-from inference.weights import WEIGHTS_SUFFIX, export_weights
+from inference.weights import BLUR, WEIGHTS_SUFFIX, export_weights
 from inference.weights_card import write_card
 from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, open_run
@@ -43,14 +43,15 @@ class _Prob(nn.Module):
 def main() -> None:
     """Command line."""
     arguments = _parse_arguments()
+    blur = [] if arguments.blur is None else [f"{BLUR}={arguments.blur}"]
     if arguments.out.suffix.lower() == WEIGHTS_SUFFIX:
-        difference = export_weights(arguments.checkpoint, arguments.out)
+        difference = export_weights(arguments.checkpoint, arguments.out, blur)
         card = write_card(arguments.out, arguments.checkpoint)
         print(f"{arguments.out}: half precision, probabilities to {difference:.1g}; card {card}")
         return
     overrides = ["training.device=cpu", "training.precision=fp32", "training.channels_last=false"]
     checkpoint = arguments.checkpoint
-    run = open_run(checkpoint, checkpoint.resolve().parent.parent.name, overrides)
+    run = open_run(checkpoint, checkpoint.resolve().parent.parent.name, [*overrides, *blur])
     difference = export_onnx(run, arguments.out)
     size = " x ".join(map(str, run.config.data.image_size))
     print(f"{arguments.out}: {run.config.model.name}, epoch {run.epoch}, batches of {size} px")
@@ -161,6 +162,13 @@ def _parse_arguments() -> argparse.Namespace:
     parser.prog = "python -m inference.export"
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
     add_out_argument(parser, required=True, metavar="FILE", help="ends in .onnx or .pt")
+    parser.add_argument(
+        "--blur",
+        type=float,
+        metavar="PX",
+        help="standard deviation, px of the input, of the Gaussian through which slices are to be "
+        "seen (default: that of the training, data.blur)",
+    )
     arguments = parser.parse_args()
     if arguments.out.suffix.lower() not in (ONNX_SUFFIX, WEIGHTS_SUFFIX):
         parser.error(f"--out {arguments.out}: must end in {ONNX_SUFFIX} or {WEIGHTS_SUFFIX}")

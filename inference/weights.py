@@ -4,7 +4,7 @@ It is a file as train.py writes it, cut down to what a prediction needs, so what
 checkpoint takes it, too. Its card lies beside it, see inference.weights_card.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from datasets.noise import noise_batch
 from training.checkpoint import entry, load_checkpoint, save_checkpoint
 from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, open_run
+from utils.config_loader import override_config
 from utils.errors import UserError
 
 SHIPPED = Path(__file__).resolve().parent.parent / "resources" / "weights" / "synthetic_ct.pt"
@@ -22,6 +23,7 @@ WEIGHTS_SUFFIX = ".pt"
 MOST_BYTES = 4_000_000
 _TOLERANCE = 0.02  # of probabilities, between full and half precision
 _KEPT = ("epoch", "intensity", "bits", "labels", "classes", "modality")
+BLUR = "data.blur"
 _ON_CPU = ("training.device=cpu", "training.precision=fp32")
 
 
@@ -39,21 +41,24 @@ def shipped_weights() -> Path:
     return SHIPPED
 
 
-def export_weights(checkpoint: Path, out: Path) -> float:
+def export_weights(checkpoint: Path, out: Path, overrides: Sequence[str] = ()) -> float:
     """Write a checkpoint's weights in half precision, once they are known to predict the same.
 
     Args:
         checkpoint: best.pt of train.py.
         out: The file.
+        overrides: 'data.blur=PX' where slices are to be seen through another Gaussian than in
+            training.
 
     Returns:
         The largest difference of a probability, on noise.
 
     Raises:
-        UserError: As open_run; the weights lose too much, or take more than MOST_BYTES; or the
-            disk is full.
+        UserError: As open_run; another key among the overrides; the weights lose too much, or take
+            more than MOST_BYTES; or the disk is full.
     """
     run = open_run(checkpoint, "", _ON_CPU)
+    blur = override_config(run.config, overrides, (BLUR,)).data.blur
     content = load_checkpoint(checkpoint)
     half = {name: _halved(values) for name, values in content["model"].items()}
     num_bytes = sum(values.numel() * values.element_size() for values in half.values())
@@ -70,7 +75,9 @@ def export_weights(checkpoint: Path, out: Path) -> float:
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = {key: content[key] for key in _KEPT if key in content}
-    save_checkpoint(out, {"model": half, "config": _portable(content, checkpoint), **kept})
+    config = _portable(content, checkpoint)
+    config["data"]["blur"] = blur
+    save_checkpoint(out, {"model": half, "config": config, **kept})
     return difference
 
 

@@ -15,6 +15,7 @@ from inference.model import open_model
 from inference.slices import predict_slices
 from inference.weights_card import LIMITS
 from training.checkpoint import load_checkpoint
+from utils.errors import UserError
 
 EXPORT, CARD = "inference/export.py", "inference/weights_card.py"
 
@@ -53,6 +54,18 @@ def test_half_precision_predicts_what_the_checkpoint_predicts(best: Path, shippe
     wanted, found = (open_model(path).predictor.predict(images) for path in (best, shipped))
     assert wanted.std() > 0.1
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)
+
+
+def test_the_file_may_be_given_another_blur_and_predicts_through_it(
+    best: Path, tmp_path: Path
+) -> None:
+    weights.export_weights(best, tmp_path / "soft.pt", ["data.blur=0.6"])
+    assert load_checkpoint(tmp_path / "soft.pt")["config"]["data"]["blur"] == 0.6
+    assert load_checkpoint(best)["config"]["data"]["blur"] == 0.0
+    assert open_model(tmp_path / "soft.pt").config.data.blur == 0.6
+    with pytest.raises(UserError, match=r"training\.epochs"):
+        weights.export_weights(best, tmp_path / "other.pt", ["training.epochs=3"])
+    assert not (tmp_path / "other.pt").exists()
 
 
 def test_the_file_runs_on_any_device(shipped: Path) -> None:
