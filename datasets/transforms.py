@@ -68,6 +68,7 @@ class SliceTransform:
         augmentation: Random changes; None leaves the slice as it is.
         crop: What is cut out of the slice before all else, a name of datasets.crop; None: nothing.
         blur: Standard deviation of a Gaussian through which the slice is seen, px of the input.
+        gamma: Exponent of its levels, as parts of the brightest; below 1 faint haze is brighter.
     """
 
     def __init__(
@@ -76,8 +77,9 @@ class SliceTransform:
         augmentation: Augmentation | None = None,
         crop: str | None = None,
         blur: float = 0.0,
+        gamma: float = 1.0,
     ) -> None:
-        self.crop, self.blur = crop, blur
+        self.crop, self.blur, self.gamma = crop, blur, gamma
         self.augmentation = augmentation or Augmentation()
         self._size = tuple(image_size)
         self._changes = None
@@ -138,4 +140,7 @@ class SliceTransform:
         return torch.cat([self._changes.change_intensity(levels), image[1:]]), masks
 
     def _normalise(self, levels: Tensor) -> Tensor:
+        if self.gamma != 1:
+            top = levels.max().clamp(min=1e-6)
+            levels = top * (levels / top) ** self.gamma
         return z_score(gaussian_blur(levels, self.blur) if self.blur else levels)

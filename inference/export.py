@@ -1,8 +1,8 @@
 """Write a checkpoint's network as ONNX for any runtime, or its weights in half precision.
 
-The ONNX file takes slices `image` (batch, 1, h, w) float32, resized, blurred and z-scored as
-datasets.transforms does it, and gives `prob` (batch, classes, h, w): the probability of lesion, or
-of each class.
+The ONNX file takes slices `image` (batch, 1, h, w) float32, resized, seen through data.gamma and
+data.blur, and z-scored as datasets.transforms does it, and gives `prob` (batch, classes, h, w): the
+probability of lesion, or of each class.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from datasets.noise import noise_batch
 from inference.onnx_predictor import INPUT, ONNX_SUFFIX, OUTPUT, OnnxFacts, OnnxPredictor
-from inference.weights import BLUR, WEIGHTS_SUFFIX, export_weights
+from inference.weights import SEEN_THROUGH, WEIGHTS_SUFFIX, export_weights
 from inference.weights_card import write_card
 from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, open_run
-from utils.cli import add_out_argument, create_parser, run_main
+from utils.cli import add_out_argument, add_set_argument, create_parser, run_main
 from utils.config import Config
 from utils.errors import UserError
 from utils.files import whole_file
@@ -43,15 +43,15 @@ class _Prob(nn.Module):
 def main() -> None:
     """Command line."""
     arguments = _parse_arguments()
-    blur = [] if arguments.blur is None else [f"{BLUR}={arguments.blur}"]
     if arguments.out.suffix.lower() == WEIGHTS_SUFFIX:
-        difference = export_weights(arguments.checkpoint, arguments.out, blur)
+        difference = export_weights(arguments.checkpoint, arguments.out, arguments.overrides)
         card = write_card(arguments.out, arguments.checkpoint)
         print(f"{arguments.out}: half precision, probabilities to {difference:.1g}; card {card}")
         return
     overrides = ["training.device=cpu", "training.precision=fp32", "training.channels_last=false"]
     checkpoint = arguments.checkpoint
-    run = open_run(checkpoint, checkpoint.resolve().parent.parent.name, [*overrides, *blur])
+    overrides += arguments.overrides
+    run = open_run(checkpoint, checkpoint.resolve().parent.parent.name, overrides)
     difference = export_onnx(run, arguments.out)
     size = " x ".join(map(str, run.config.data.image_size))
     print(f"{arguments.out}: {run.config.model.name}, epoch {run.epoch}, batches of {size} px")
@@ -162,14 +162,13 @@ def _parse_arguments() -> argparse.Namespace:
     parser.prog = "python -m inference.export"
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
     add_out_argument(parser, required=True, metavar="FILE", help="ends in .onnx or .pt")
-    parser.add_argument(
-        "--blur",
-        type=float,
-        metavar="PX",
-        help="standard deviation, px of the input, of the Gaussian through which slices are to be "
-        "seen (default: that of the training, data.blur)",
-    )
+    add_set_argument(parser)
     arguments = parser.parse_args()
+    for override in arguments.overrides:
+        if not override.startswith(SEEN_THROUGH):
+            parser.error(
+                f"--set {override}: of a trained network {' and '.join(SEEN_THROUGH)} alone"
+            )
     if arguments.out.suffix.lower() not in (ONNX_SUFFIX, WEIGHTS_SUFFIX):
         parser.error(f"--out {arguments.out}: must end in {ONNX_SUFFIX} or {WEIGHTS_SUFFIX}")
     return arguments

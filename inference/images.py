@@ -72,6 +72,7 @@ def predict_images(
         on_error=(lambda i, error: failures.add(cases[i], error)) if failures.keep_going else None,
         crop=model.config.data.crop,
         blur=model.config.data.blur,
+        gamma=model.config.data.gamma,
     )
     with closing(slices):
         for predicted in Progress(slices, "images", total=len(cases)):

@@ -191,6 +191,7 @@ def _predict(
         model.config.evaluation.batch_size,
         crop=model.config.data.crop,
         blur=model.config.data.blur,
+        gamma=model.config.data.gamma,
         read_lungs=read_lungs,
     )
     with closing(slices):

@@ -69,6 +69,7 @@ def predict_slices(
     on_error: Callable[[int, UserError], None] | None = None,
     crop: str | None = None,
     blur: float = 0.0,
+    gamma: float = 1.0,
     read_lungs: ReadLungs | None = None,
 ) -> Iterator[PredictedSlice]:
     """Predict slices in their order, batch by batch.
@@ -83,12 +84,13 @@ def predict_slices(
         on_error: Told of a slice that cannot be read, which is then left out; None raises.
         crop: What the network was trained to see of a slice, a name of datasets.crop.
         blur: Through which the network sees a slice, see datasets.transforms.SliceTransform.
+        gamma: Likewise.
         read_lungs: Gives the lungs (H, W) of a slice by its index, where that is the crop.
 
     Raises:
         UserError: A slice cannot be read.
     """
-    transform = SliceTransform(predictor.image_size, crop=crop, blur=blur)
+    transform = SliceTransform(predictor.image_size, crop=crop, blur=blur, gamma=gamma)
     jobs = (partial(_prepare, i, read, transform, read_lungs) for i, read in enumerate(reads))
     slices = _read_ahead(jobs, batch_size * _BATCHES_AHEAD, on_error)
     try:

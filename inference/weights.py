@@ -23,7 +23,7 @@ WEIGHTS_SUFFIX = ".pt"
 MOST_BYTES = 4_000_000
 _TOLERANCE = 0.02  # of probabilities, between full and half precision
 _KEPT = ("epoch", "intensity", "bits", "labels", "classes", "modality")
-BLUR = "data.blur"
+SEEN_THROUGH = ("data.blur", "data.gamma")
 _ON_CPU = ("training.device=cpu", "training.precision=fp32")
 
 
@@ -47,8 +47,8 @@ def export_weights(checkpoint: Path, out: Path, overrides: Sequence[str] = ()) -
     Args:
         checkpoint: best.pt of train.py.
         out: The file.
-        overrides: 'data.blur=PX' where slices are to be seen through another Gaussian than in
-            training.
+        overrides: 'data.blur=PX', 'data.gamma=EXPONENT' where slices are to be seen otherwise than
+            in training.
 
     Returns:
         The largest difference of a probability, on noise.
@@ -58,7 +58,7 @@ def export_weights(checkpoint: Path, out: Path, overrides: Sequence[str] = ()) -
             more than MOST_BYTES; or the disk is full.
     """
     run = open_run(checkpoint, "", _ON_CPU)
-    blur = override_config(run.config, overrides, (BLUR,)).data.blur
+    seen = override_config(run.config, overrides, SEEN_THROUGH).data
     content = load_checkpoint(checkpoint)
     half = {name: _halved(values) for name, values in content["model"].items()}
     num_bytes = sum(values.numel() * values.element_size() for values in half.values())
@@ -76,7 +76,7 @@ def export_weights(checkpoint: Path, out: Path, overrides: Sequence[str] = ()) -
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = {key: content[key] for key in _KEPT if key in content}
     config = _portable(content, checkpoint)
-    config["data"]["blur"] = blur
+    config["data"] |= {"blur": seen.blur, "gamma": seen.gamma}
     save_checkpoint(out, {"model": half, "config": config, **kept})
     return difference
 

@@ -66,6 +66,7 @@ def write_card(weights: Path, checkpoint: Path) -> Path:
         "model": config["model"],
         "image_size": config["data"]["image_size"],
         "blur": config["data"].get("blur", 0.0),
+        "gamma": config["data"].get("gamma", 1.0),
         "data": data,
         "started_from": None if start is None else _describe_start(Path(start)),
         "training": {"seed": training["seed"], "epoch": epoch, "steps": steps, "batch_size": batch}

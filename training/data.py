@@ -35,7 +35,9 @@ def build_dataset(
     return SliceDataset(
         split.slices,
         split.inspection.encoding,
-        SliceTransform(tuple(config.image_size), augmentation, config.crop, config.blur),
+        SliceTransform(
+            tuple(config.image_size), augmentation, config.crop, config.blur, config.gamma
+        ),
         config.edge_width,
         cache=split.cache,
         is_finished=is_finished,

@@ -19,6 +19,7 @@ _SHARED: dict[str, Callable[[TrainedRun], Any]] = {
     "data.image_size": lambda run: list(run.config.data.image_size),
     "data.crop": lambda run: run.config.data.crop,
     "data.blur": lambda run: run.config.data.blur,
+    "data.gamma": lambda run: run.config.data.gamma,
     "data.guide": lambda run: run.config.data.guide,
     "classes": lambda run: dict(run.data_properties.classes) or None,
     "modality": lambda run: run.data_properties.modality,

@@ -136,6 +136,6 @@ def _read_properties(checkpoint: Mapping[str, Any], path: Path) -> DataPropertie
 
 def _with_data(config: Config, data: DataConfig) -> Config:
     """The configuration for another data set."""
-    keys = ("image_size", "edge_width", "classes", "guide", "crop", "blur")
+    keys = ("image_size", "edge_width", "classes", "guide", "crop", "blur", "gamma")
     own = {key: getattr(config.data, key) for key in keys}
     return config.model_copy(update={"data": data.model_copy(update=own)})

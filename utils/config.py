@@ -16,9 +16,7 @@ def _check_plain(args: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(args, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            "must hold finite numbers, texts, booleans, lists and sections alone"
-        ) from error
+        raise ValueError("must hold finite numbers, texts, booleans, lists, sections") from error
     return args
 
 
@@ -58,6 +56,7 @@ class DataConfig(Section):
     image_size: list[Annotated[int, Field(ge=32)]]
     crop: Literal["body", "lungs"] | None
     blur: Annotated[float, Field(ge=0, le=16)]
+    gamma: Annotated[float, Field(ge=0.1, le=10)]
     lesion_values: Annotated[list[Annotated[Count, Field(lt=2**16)]], Field(min_length=1)] | None
     classes: Literal["all"] | list[str] | dict[str, int] | None
     guide: Name | None

@@ -56,15 +56,15 @@ def read_constant(level: int) -> np.ndarray:
     return np.full(SIZE, level, np.uint8)
 
 
-@pytest.mark.parametrize("blur", [0.0, 0.6])
-def test_slices_are_prepared_as_the_data_set_prepares_them(data_root: Path, blur: float) -> None:
+@pytest.mark.parametrize("seen", [{}, {"blur": 0.6}, {"blur": 0.6, "gamma": 0.7}])
+def test_slices_are_prepared_as_the_data_set_prepares_them(data_root: Path, seen: dict) -> None:
     files = find_slices(data_root, "test")
     dataset = SliceDataset(
-        files, inspect_slices(files).encoding, SliceTransform(SIZE, blur=blur), edge_width=3
+        files, inspect_slices(files).encoding, SliceTransform(SIZE, **seen), edge_width=3
     )
     recorder = Recorder(SIZE)
     reads = [partial(lambda i: dataset.original(i)[0], index) for index in range(4)]
-    list(predict_slices(recorder, reads, batch_size=3, blur=blur))
+    list(predict_slices(recorder, reads, batch_size=3, **seen))
     assert recorder.batches == [3, 1]
     for index, image in enumerate(recorder.images):
         assert torch.equal(image, dataset[index]["image"])

@@ -56,13 +56,12 @@ def test_half_precision_predicts_what_the_checkpoint_predicts(best: Path, shippe
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)
 
 
-def test_the_file_may_be_given_another_blur_and_predicts_through_it(
-    best: Path, tmp_path: Path
-) -> None:
-    weights.export_weights(best, tmp_path / "soft.pt", ["data.blur=0.6"])
-    assert load_checkpoint(tmp_path / "soft.pt")["config"]["data"]["blur"] == 0.6
-    assert load_checkpoint(best)["config"]["data"]["blur"] == 0.0
-    assert open_model(tmp_path / "soft.pt").config.data.blur == 0.6
+def test_the_file_may_be_told_how_slices_are_to_be_seen(best: Path, tmp_path: Path) -> None:
+    weights.export_weights(best, tmp_path / "soft.pt", ["data.blur=0.6", "data.gamma=0.7"])
+    data = load_checkpoint(best)["config"]["data"]
+    assert (data["blur"], data["gamma"]) == (0.0, 1.0)
+    data = open_model(tmp_path / "soft.pt").config.data
+    assert (data.blur, data.gamma) == (0.6, 0.7)
     with pytest.raises(UserError, match=r"training\.epochs"):
         weights.export_weights(best, tmp_path / "other.pt", ["training.epochs=3"])
     assert not (tmp_path / "other.pt").exists()

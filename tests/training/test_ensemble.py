@@ -99,6 +99,7 @@ def test_what_sees_or_tells_something_else_is_refused(tmp_path: Path) -> None:
         "data.image_size": {"config": changed(first, "data", image_size=[64, 64])},
         "data.crop": {"config": changed(first, "data", crop="body")},
         "data.blur": {"config": changed(first, "data", blur=0.6)},
+        "data.gamma": {"config": changed(first, "data", gamma=0.7)},
         "modality": {"modality": "DX"},
         "bits of the grey levels": {"bits": 16},
         "intensity rule (HU -1250 to 250 and HU -160 to 240)": {"intensity": rule},
