@@ -62,7 +62,7 @@ data/weights_advanced: | $(VENV)/.installed
 
 weights: install data/weights data/weights_advanced
 	test -f $(WEIGHTS_RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights --set data.num_workers=$(PROCESSES) $$resume
-	$(BIN)/python -m inference.export --checkpoint $(WEIGHTS_RUN)/best.pt --out $(WEIGHTS) --blur 0.6
+	$(BIN)/python -m inference.export --checkpoint $(WEIGHTS_RUN)/best.pt --out $(WEIGHTS) --set data.blur=0.6 --set data.gamma=0.7
 	for root in $(REAL); do \
 		$(BIN)/python test.py --checkpoint $(WEIGHTS) --set data.root=$$root --out $(WEIGHTS_RUN)/scores/$$(basename $$root) --no-report || exit; \
 	done
