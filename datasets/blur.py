@@ -1,4 +1,7 @@
-"""Slices seen through a Gaussian."""
+"""Slices seen through a Gaussian.
+
+As torchvision's gaussian_blur, whose import alone would take a prediction a second.
+"""
 
 import math
 

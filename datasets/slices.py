@@ -64,7 +64,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, key: int | SliceKey) -> dict[str, Any]:
         index, seed, is_padding = key if isinstance(key, SliceKey) else SliceKey(key)
         files = self.slices[index]
-        image, masks, box = self._load(index, seed)
+        image, masks, box = self._load(index)
         image, masks = self.transform.resize(image, masks)
         has_edge = files.edge is not None
         if self.is_finished:
@@ -103,7 +103,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
             return to_channels(stored.mask, self.encoding.lesion_values)
         return np.isin(stored.mask, self.encoding.lesion_values).astype(np.uint8)
 
-    def _load(self, index: int, seed: int | None) -> tuple[Tensor, Tensor, Box | None]:
+    def _load(self, index: int) -> tuple[Tensor, Tensor, Box | None]:
         """Image (1, H, W) float32, with a guide (2, H, W); masks (3, H, W) uint8; what they are of.
 
         The masks are classes, lung, edge. H and W are those of the box that was cut out.
@@ -117,7 +117,7 @@ class SliceDataset(Dataset[dict[str, Any]]):
         channels = [stored.image.astype(np.float32)]
         if guide := self.slices[index].guide:
             channels.append(read_gray(guide).astype(np.float32) / 255)
-        image, box = np.stack(channels), self.transform.find_box(stored.image, stored.lung, seed)
+        image, box = np.stack(channels), self.transform.find_box(stored.image, stored.lung)
         if box is not None:
             image, masks = np.ascontiguousarray(box.of(image)), np.ascontiguousarray(box.of(masks))
         return torch.from_numpy(image), torch.from_numpy(masks), box

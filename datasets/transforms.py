@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.blur import gaussian_blur
-from datasets.crop import LUNGS, Box, find_box
+from datasets.crop import Box, find_box
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class Augmentation:
         curve: Largest change of a slope, fraction either way.
         gamma: Exponent between 1 / (1 + gamma) and 1 + gamma.
         window: Largest part of the range that is cut off at either end.
-        lung_crop: Probability that a slice with a lung mask is cut to its lungs.
     """
 
     horizontal_flip: float = 0.0
@@ -44,7 +43,6 @@ class Augmentation:
     curve: float = 0.0
     gamma: float = 0.0
     window: float = 0.0
-    lung_crop: float = 0.0
 
 
 def z_score(image: Tensor) -> Tensor:
@@ -80,14 +78,13 @@ class SliceTransform:
         gamma: float = 1.0,
     ) -> None:
         self.crop, self.blur, self.gamma = crop, blur, gamma
-        self.augmentation = augmentation or Augmentation()
         self._size = tuple(image_size)
         self._changes = None
-        if any(astuple(self.augmentation)):
+        if augmentation and any(astuple(augmentation)):
             # Here, as torchvision takes a second to import and a prediction needs none of it.
             from datasets.random_changes import RandomChanges
 
-            self._changes = RandomChanges(self.augmentation)
+            self._changes = RandomChanges(augmentation)
 
     def __call__(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Transform one slice.
@@ -103,23 +100,10 @@ class SliceTransform:
         return self.finish(*self.resize(image, masks))
 
     def find_box(
-        self,
-        levels: NDArray[np.unsignedinteger],
-        lung: NDArray[np.uint8] | None,
-        seed: int | None = None,
+        self, levels: NDArray[np.unsignedinteger], lung: NDArray[np.uint8] | None
     ) -> Box | None:
-        """What is to be cut out of a slice (H, W) as stored, with its lungs; None: nothing.
-
-        A seed draws whether lung_crop of the augmentation takes the place of the crop.
-        """
-        crop, share = self.crop, self.augmentation.lung_crop
-        if share and seed is not None:
-            has_lung = lung is not None and bool(lung.any())
-            if has_lung and np.random.default_rng([seed, 1]).random() < share:
-                crop = LUNGS
-            elif crop is None:
-                return Box(0, 0, *levels.shape)  # all slices of a batch have a box, or none has
-        return None if crop is None else find_box(crop, levels, lung)
+        """What is to be cut out of a slice (H, W) as stored, with its lungs; None: nothing."""
+        return None if self.crop is None else find_box(self.crop, levels, lung)
 
     def resize(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """The first step: grey levels from 0 (1, h, w) and masks (M, h, w) at the new size."""

@@ -100,8 +100,8 @@ class PoolDataset(SliceDataset):
         seed = key.seed if isinstance(key, SliceKey) else None
         return super().__getitem__(key) | {"is_unlabelled": True, "draw": seed or 0}
 
-    def _load(self, index: int, seed: int | None) -> tuple[Tensor, Tensor, Box | None]:
-        image, masks, box = super()._load(index, seed)
+    def _load(self, index: int) -> tuple[Tensor, Tensor, Box | None]:
+        image, masks, box = super()._load(index)
         if path := self.maps.get(self.slices[index].name):
             label = torch.from_numpy(read_pseudo_label(path, len(self.encoding.classes)))
             masks[0] = label if box is None else box.of(label)

@@ -38,7 +38,6 @@ class AugmentationConfig(Section):
     curve: Annotated[float, Field(ge=0, lt=1)]
     gamma: NotNegative
     window: Annotated[float, Field(ge=0, lt=0.5)]
-    lung_crop: Fraction
 
 
 class ExtraData(Section):

@@ -10,7 +10,7 @@ from datasets.crop import BODY, LUNGS, Box, find_box
 from datasets.inspection import inspect_slices
 from datasets.pairing import find_slices
 from datasets.slices import SliceDataset
-from datasets.transforms import Augmentation, SliceTransform
+from datasets.transforms import SliceTransform
 from tests.cropped_slices import (
     BODY_COLUMNS,
     BODY_ROWS,
@@ -115,27 +115,3 @@ def test_outside_of_the_box_all_is_background() -> None:
     torch.testing.assert_close(whole.sum(0), torch.ones(5, 5))
     assert whole[:, 0, 0].tolist() == [1, 0, 0]
     assert resize_probs(classes[:1], (5, 5), box)[0, 0, 0] == 0
-
-
-def test_a_share_of_the_slices_is_cut_to_the_lungs_and_the_rest_stays_whole() -> None:
-    levels = np.full((40, 60), 200, np.uint8)
-    lung = np.zeros_like(levels)
-    lung[10:30, 20:40] = 1
-    transform = SliceTransform((32, 32), Augmentation(lung_crop=0.25))
-    boxes = [transform.find_box(levels, lung, seed) for seed in range(400)]
-    whole, lungs = Box(0, 0, 40, 60), find_box(LUNGS, levels, lung)
-    assert set(boxes) == {whole, lungs}
-    assert 70 < boxes.count(lungs) < 130
-    assert boxes == [transform.find_box(levels, lung, seed) for seed in range(400)]
-    assert {transform.find_box(levels, None, seed) for seed in range(40)} == {whole}
-    assert transform.find_box(levels, lung) is None  # of validation
-
-
-def test_a_slice_that_is_not_cut_to_the_lungs_keeps_the_crop() -> None:
-    levels = np.zeros((40, 60), np.uint8)
-    levels[5:35, 10:50] = 200
-    lung = np.zeros_like(levels)
-    lung[15:25, 20:40] = 1
-    transform = SliceTransform((32, 32), Augmentation(lung_crop=0.5), crop=BODY)
-    boxes = {transform.find_box(levels, lung, seed) for seed in range(40)}
-    assert boxes == {find_box(BODY, levels), find_box(LUNGS, levels, lung)}
