@@ -98,21 +98,20 @@ def _gap(sweep: Sweep, entries: Sequence[Entry]) -> list[str]:
 def _gap_of(sweep: Sweep, entries: Sequence[Entry], key: str) -> list[str]:
     means = {(e.row, e.data): e.scores[key].mean for e in entries if key in e.scores}
     ends = (sweep.baseline, sweep.ceiling)
-    # Of the same data set, or of the one it was cut down from where the ceiling has but that.
-    ceilings = {data: mean for (row, data), mean in means.items() if row == sweep.ceiling}
+    low, high = (sweep.rows[end].title for end in ends)
+    # A single ceiling is that of every data set, which then are parts of the one it learnt from.
+    tops = {data: mean for (row, data), mean in means.items() if row == sweep.ceiling}
+    only = next(iter(tops.values())) if len(tops) == 1 else None
     lines = []
-    for (row, data), base in means.items():
-        top = ceilings.get(data, next(iter(ceilings.values()), None))
-        if row != sweep.baseline or top is None or (len(ceilings) > 1 and data not in ceilings):
+    for data in dict.fromkeys(data for row, data in means if row == sweep.baseline):
+        base, top = means[sweep.baseline, data], tops.get(data, only)
+        others = {r: m for (r, d), m in means.items() if d == data and r not in ends}
+        if top is None or top <= base or not others:
             continue
         gap = top - base
-        others = {r: m for (r, d), m in means.items() if d == data and r not in ends}
         shares = [f"{sweep.rows[r].title} {(m - base) / gap:+.0%}" for r, m in others.items()]
-        if gap > 0 and shares:
-            low, high = (sweep.rows[end].title for end in ends)
-            head, width = column(key).head, column(key).format(gap)
-            lines.append(
-                f"{data}, {head}: {high} is {width} points above {low}; of that way went "
-                f"{', '.join(shares)}."
-            )
+        lines.append(
+            f"{data}, {column(key).head}: {high} is {column(key).format(gap)} points above {low}; "
+            f"of that way went {', '.join(shares)}."
+        )
     return lines

@@ -162,6 +162,11 @@ def test_the_notes_say_how_much_of_the_way_to_the_ceiling_a_row_goes(results: Pa
 def test_without_a_ceiling_or_above_it_nothing_is_said_of_a_way(results: Path) -> None:
     sweep = read_sweep(results / "sweeps" / "two.yaml")
     assert not any("of that way" in note for note in build_table("two", sweep, csv_rows()).notes)
+    level = sweep.model_copy(
+        update={"ceiling": "fused", "rows": sweep.rows | {"half": Row(title="Half way")}}
+    )
+    rows = [ROW, ROW | FUSED, ROW | {"row": "half", "dice": "0.6"}]  # a way of no length
+    assert not any("of that way" in note for note in build_table("two", level, rows).notes)
     turned = sweep.model_copy(update={"baseline": "fused", "ceiling": "plain"})
     assert not any("of that way" in note for note in build_table("two", turned, csv_rows()).notes)
 
