@@ -52,6 +52,13 @@ def write_slices(root: Path, split: str, count: int, size: int = 64, seed: int =
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conversions leave montage and page blank: drawing takes seconds and has tests of its own."""
+    for function in ("montage.write_montage", "page.write_page"):
+        monkeypatch.setattr(f"preparation.overview.{function}", lambda path, *_: path.touch())
+
+
+@pytest.fixture
 def data_root(tmp_path: Path) -> Path:
     """A data folder with 8 training, 4 validation and 4 test slices of 64 x 64 px."""
     root = tmp_path / "data"

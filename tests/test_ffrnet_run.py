@@ -46,6 +46,7 @@ def test_ffrnet_trains_by_its_three_terms_and_is_scored(
     assert 0 <= json.loads((best.parent / "metrics.json").read_text())["dice"] <= 1
 
 
+@pytest.mark.slow
 def test_the_structure_term_alone_pulls_the_whole_network_to_the_lesion() -> None:
     torch.manual_seed(0)
     network = create_model("ffrnet", depth=18)

@@ -69,7 +69,14 @@ def test_a_first_stage_that_is_given_is_the_one_that_is_trained(
     assert_same(weights(run_folder(tmp_path) / "best.pt"), both)
 
 
-@pytest.mark.parametrize("ended_in", ["first", "between", "second"])
+@pytest.mark.parametrize(
+    "ended_in",
+    [
+        pytest.param("first", marks=pytest.mark.slow),
+        "between",
+        pytest.param("second", marks=pytest.mark.slow),
+    ],
+)
 def test_it_goes_on_from_any_stage(
     ended_in: str, run_script: Callable, settings: list[str], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from tests.conftest import Finished
 from tests.preparation.drawn_chests import chests
 
 Run = Callable[..., Finished]
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def write_named(root: Path, name: str) -> Path:

@@ -74,6 +74,7 @@ def test_volumes_become_a_folder_that_passes_the_check_and_trains(
     assert run_script("train.py", *settings).code == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_folds_are_data_folders_of_their_own(
     run_script: Callable, downloads: Path, tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_folds_are_data_folders_of_their_own(
     assert patients == [f"p{number}" for number in range(6)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_window_of_ones_own_stands_in_the_card(
     run_script: Callable, downloads: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +100,7 @@ def test_a_window_of_ones_own_stands_in_the_card(
     assert abs(np.median(levels) - 255 * 0.2) < 6  # -800 HU in the window of -1000 to 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_scan_stops_the_conversion_or_is_listed_at_its_end(
     run_script: Callable, refused: Callable, downloads: Path, tmp_path: Path
 ) -> None:
@@ -191,6 +194,7 @@ def _write_slices(folder: Path, images: list[np.ndarray], suffix: str = ".png") 
         cv2.imwrite(str(folder / "masks" / f"p{number}_z001.png"), mask)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_16_bits_of_few_levels_are_warned_of_and_kept_as_the_warning_says(
     suffix: str, run_script: Callable, tmp_path: Path
@@ -226,6 +230,7 @@ def test_a_stack_of_pages_is_refused_with_their_number(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_files_of_ones_own_are_not_cited(
     run_script: Callable, downloads: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def downloads(tmp_path: Path) -> Path:
     return write_covid(tmp_path / "downloads", images, drawings)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_crop_that_leaves_its_image_stops_all_or_is_left_out(
     run_script: Callable, refused: Callable, downloads: Path, tmp_path: Path
 ) -> None:

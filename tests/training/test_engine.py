@@ -14,7 +14,14 @@ from utils.contracts import SegOutput
 from utils.errors import NonFiniteError
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "fp32",
+        pytest.param("bf16", marks=pytest.mark.slow),
+        pytest.param("fp16", marks=pytest.mark.slow),
+    ],
+)
 def test_one_batch_overfits(precision: str) -> None:
     torch.manual_seed(0)
     runtime = create_runtime("cpu", precision, channels_last=True)

@@ -21,6 +21,7 @@ from tests.preparation.drawn_chests import chests, moved
 from utils.errors import UserError
 
 Run = Callable[..., Finished]
+pytestmark = pytest.mark.usefixtures("undrawn")
 TRANSPOSED, MIRRORED = Position(4), Position(1)
 
 
