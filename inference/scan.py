@@ -19,6 +19,7 @@ from severity.lungs.grid import Grid, read_mask
 from severity.lungs.learned import learned_lungs
 from severity.lungs.lungs import FoundLungs, GivenLungs, Lungs, NoLungs, find_lungs
 from training.prediction import check_prediction
+from training.runtime import return_freed_memory
 from utils.errors import UserError
 from utils.progress import Progress
 
@@ -85,6 +86,7 @@ def predict_scan(
     chosen = range(len(volume)) if lungs is None else _slices_near(lungs, source.given, volume)
     is_learned = source.given is None and source.found_by == LEARNED and model.has_lung
     marked = _MarkedLungs(lungs.grid) if is_learned and isinstance(lungs, FoundLungs) else None
+    return_freed_memory()
     areas, num_channels = [0] * len(volume), 1
     deviation = smoothing_mm if volume.has_place else 0.0
     with closing(_predict(volume, rule, model, chosen, lungs)) as slices:
@@ -102,8 +104,7 @@ def predict_scan(
             if done % _SLICES_IN_MEMORY == 0:
                 for array in (volume.stored, mask, prob):
                     release_pages(array)
-    if marked:
-        lungs = learned_lungs(lungs, marked.mean())
+    lungs = _put_right(lungs, marked)
     known = source.given if source.given is not None else lungs
     return ScanLesions(areas, max(num_channels - 1, 1), known)
 
@@ -126,6 +127,15 @@ class _MarkedLungs:
         """(z, h, w) of the slices that were added; 0 where there are none. Spends the sums."""
         self._sum /= np.maximum(self._counts, 1)[:, None, None]
         return self._sum
+
+
+def _put_right(lungs: Lungs | None, marked: _MarkedLungs | None) -> Lungs | None:
+    """The lungs as the network has marked them, too, where it has."""
+    return_freed_memory()
+    if marked:
+        lungs = learned_lungs(lungs, marked.mean())
+        return_freed_memory()
+    return lungs
 
 
 def _lungs_before(

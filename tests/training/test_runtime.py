@@ -41,6 +41,30 @@ def test_kept_memory_spares_the_page_faults_of_large_tensors() -> None:
     assert kept < 1000
 
 
+_RETURNED = """
+from pathlib import Path
+from training.runtime import return_freed_memory
+
+def resident_pages():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+blocks = [bytearray(50_000) for _ in range(2000)]  # 100 MB below the size that is mapped
+del blocks[:-1]  # the last one stays above what is freed
+before = resident_pages()
+return_freed_memory()
+print(before - resident_pages())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="malloc_trim is glibc's")
+def test_freed_memory_below_a_block_in_use_is_returned() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _RETURNED], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 20_000  # pages of 4 KiB, of 24,400
+
+
 def test_automatic_precision_on_a_cpu_is_fp32_and_bf16_is_a_setting() -> None:
     assert create_runtime("cpu", "auto", True).precision == "fp32"
     runtime = create_runtime("cpu", "bf16", False)
