@@ -8,7 +8,6 @@ from typing import NamedTuple
 from datasets.card import DataProperties
 from inference.onnx_predictor import is_onnx, open_onnx
 from inference.predictors import Flipped, NetworkPredictor, Predictor
-from inference.weights import SHIPPED
 from training.ensemble import open_runs
 from utils.config import Config
 from utils.errors import UserError
@@ -77,11 +76,10 @@ def open_model(
 def _open_trained(paths: Sequence[Path], overrides: Sequence[str]) -> Model:
     """Checkpoints of train.py."""
     run = open_runs(paths, overrides)
-    name = SHIPPED.stem if paths == [SHIPPED] else run.name
     which = f"epoch {run.epoch}" if len(paths) == 1 else f"{len(paths)} networks averaged"
     return Model(
         NetworkPredictor(run),
-        f"{run.config.model.name} {name}".rstrip(),
+        f"{run.config.model.name} {run.name}".rstrip(),
         _fingerprint(paths),
         run.config,
         run.data_properties,

@@ -92,7 +92,7 @@ def open_runs(
     Raises:
         UserError: As open_run; a checkpoint stands twice, or the networks do not see slices alike.
     """
-    names = [paths[0].resolve().parent.parent.name] if len(paths) == 1 else name_runs(paths)
+    names = name_runs(paths)
     runs = [
         open_run(path, name, overrides, takes_guide=takes_guide)
         for path, name in zip(paths, names, strict=True)

@@ -23,6 +23,7 @@ _OVERRIDABLE = (
     "training.precision",
     "training.channels_last",
 )
+_SEED_FOLDER = re.compile(r"seed\d+")
 _OF_THE_NETWORK = ("data.classes", "data.crop")  # though below one of these
 
 
@@ -109,7 +110,8 @@ def _check_guide(path: Path, trained: str | None, given: str | None, takes_guide
 def name_runs(paths: Sequence[Path]) -> list[str]:
     """A different name for every checkpoint <experiment>/seed<k>/<file>.pt, as short as can be.
 
-    The experiment; with seed, and then with the file, where others would be called the same.
+    The experiment; with seed, and then with the file, where others would be called the same. A
+    file that lies elsewhere is called by its own name, and then with its folders.
 
     Raises:
         UserError: A checkpoint stands twice.
@@ -118,12 +120,20 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
     for path, given in zip(resolved, paths, strict=True):
         if resolved.count(path) > 1:
             raise UserError(f"--checkpoint: {given} stands twice; name every run once")
-    parts = [[*path.parent.parts[-2:], path.stem] for path in resolved]
+    parts = [_name_parts(path) for path in resolved]
     for num_parts in (1, 2, 3):
         names = [re.sub(r"[^\w.+-]+", "_", "_".join(part[:num_parts])) for part in parts]
         if len(set(names)) == len(names):
             return names
     return [f"{index}_{name}" for index, name in enumerate(names, 1)]
+
+
+def _name_parts(path: Path) -> list[str]:
+    """What names a checkpoint, the most telling part first."""
+    folders = path.parent.parts[-2:]
+    if _SEED_FOLDER.fullmatch(folders[-1]):
+        return [*folders, path.stem]
+    return [path.stem, *reversed(folders)]
 
 
 def _read_properties(checkpoint: Mapping[str, Any], path: Path) -> DataProperties:

@@ -11,6 +11,7 @@ from tests.saved_network import SIZE, save_network
 from training.checkpoint import load_checkpoint
 from training.ensemble import Ensemble, open_runs
 from training.prediction import logits_to_prob
+from training.trained_run import name_runs
 from utils.contracts import SegOutput
 from utils.errors import UserError
 
@@ -75,6 +76,22 @@ def changed(path: Path, section: str, **keys: object) -> dict:
     config = load_checkpoint(path)["config"]
     config[section] |= keys
     return config
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["small/seed2/best.pt"], ["small"]),
+        (["small/seed2/best.pt", "small/seed3/best.pt"], ["small_seed2", "small_seed3"]),
+        (["weights/ct.pt"], ["ct"]),
+        (["small/seed2/best.pt", "weights/ct.pt"], ["small", "ct"]),
+        (["one/ct.pt", "two/ct.pt"], ["ct_one", "ct_two"]),
+    ],
+)
+def test_a_run_is_called_by_its_experiment_and_another_file_by_its_own_name(
+    files: list[str], names: list[str], tmp_path: Path
+) -> None:
+    assert name_runs([tmp_path / file for file in files]) == names
 
 
 def test_checkpoints_open_as_one_run_and_a_single_one_as_it_is(tmp_path: Path) -> None:
