@@ -17,7 +17,8 @@ def format_recipe(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Args:
         rows: Of evaluation.results.read_row with variant, ensemble (its number of networks, or
-            blank) and flip, or as a CSV has them, as text.
+            blank) and flip, or as a CSV has them, as text. Those without a seed are paired with
+            none.
     """
     groups: dict[tuple[str, str, str], dict[str, _Scores]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
@@ -35,7 +36,7 @@ def format_recipe(rows: Sequence[Mapping[str, Any]]) -> str:
             cells += [_score(scores[name]), _difference(scores[name], base.get(name, {}))]
         is_flipped = "yes" if flip == "True" else "no"
         lines.append(f"| `{variant}` | {networks} | {is_flipped} | {' | '.join(cells)} |")
-    seeds = sorted({str(row["seed"]) for row in rows if not row["ensemble"]})
+    seeds = sorted({str(row["seed"]) for row in rows if not row["ensemble"]} - {""})
     note = (
         f"Dice pooled over pixels in %, mean ± standard deviation over seeds {', '.join(seeds)}; "
         f"differences are taken seed by seed from `{BASELINE}` with as many networks, mirrored "

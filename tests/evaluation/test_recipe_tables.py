@@ -25,6 +25,7 @@ ROWS = [
     row("crop", 0, _HERE, 0.72),
     row("crop", "", _HERE, 0.77, networks=2),
     row("crop", 0, _UNSEEN, 0.45, flip=True),
+    row("given", "", _HERE, 0.81),
 ]
 
 
@@ -40,7 +41,9 @@ def test_seeds_are_paired_and_ensembles_have_a_row_of_their_own() -> None:
         "| `crop` | 1 | no | 78.0 ± 8.5 | +3.0 ± 1.4 (2 of 2) | - | - |",
         "| `crop` | 2 | no | 77.0 | -1.0 | - | - |",
         "| `crop` | 1 | yes | - | - | 45.0 | - |",
+        "| `given` | 1 | no | 81.0 | - | - | - |",
     ]
+    assert "over seeds 0, 1;" in format_recipe(ROWS)
 
 
 def test_a_csv_gives_the_same_table(tmp_path: Path) -> None:
