@@ -65,7 +65,12 @@ def _until_trained(run: subprocess.Popen) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no SIGHUP")
 def test_a_terminal_that_closes_saves_the_run(small_settings: list[str], tmp_path: Path) -> None:
-    run = start("train.py", *small_settings, "--set", "training.epochs=1000")
+    run = start(
+        "train.py",
+        *small_settings,
+        *("--set", "training.epochs=1000"),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # whoever runs the tests
+    )
     _until_trained(run)
     run.send_signal(signal.SIGHUP)
     out, err = run.communicate(timeout=120)
