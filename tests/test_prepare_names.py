@@ -72,3 +72,11 @@ def test_names_that_hold_no_patient_are_told_with_the_patterns_that_cure_it(
     assert (finished.code, finished.err) == (0, "")
     assert set(patients(out)) == {f"IM-{number:04d}" for number in range(len(chests()))}
     assert "every file" not in run_script("prepare.py", "check", out).out
+
+
+def test_a_folder_without_a_pair_is_refused_in_three_lines(run_script: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    arguments = ["--from", tmp_path / "in", "--out", tmp_path / "out"]
+    finished = run_script("prepare.py", "generic", *arguments)
+    assert finished.code == 2
+    assert len(finished.err.strip().splitlines()) == 3

@@ -241,13 +241,3 @@ def test_files_of_ones_own_are_not_cited(
     for head in ("cite", "from  ", "expects", "()", "; no direct link"):
         assert head not in finished.out
     assert not [line for line in finished.out.splitlines() if not line.strip()]
-
-
-def test_a_folder_without_a_pair_is_refused_in_three_lines(
-    run_script: Callable, tmp_path: Path
-) -> None:
-    (tmp_path / "in").mkdir()
-    arguments = ["--from", tmp_path / "in", "--out", tmp_path / "out"]
-    finished = run_script("prepare.py", "generic", *arguments)
-    assert finished.code == 2
-    assert len(finished.err.strip().splitlines()) == 3

@@ -162,3 +162,17 @@ def test_a_compiled_run_is_the_eager_run_to_rounding(
         losses[compile_] = [event.value for event in events.Scalars("train/loss/total")]
         assert run_script("test.py", "--checkpoint", folder / "best.pt").code == 0
     assert losses["true"] == pytest.approx(losses["false"], rel=1e-4)
+
+
+def test_resuming_a_finished_run_changes_nothing(
+    run_script: Callable, small_settings: list[str], tmp_path: Path
+) -> None:
+    assert run_script("train.py", *small_settings).code == 0
+    files = [path for path in run_folder(tmp_path).rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    finished = run_script("train.py", *small_settings, "--resume")
+    assert finished.code == 0, finished.err
+    assert "finished before" in finished.out
+    assert "best validation Dice" in finished.out
+    assert {p for p in run_folder(tmp_path).rglob("*") if p.is_file()} == set(files)
+    assert all(path.read_bytes() == content for path, content in before.items())
