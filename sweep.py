@@ -12,7 +12,7 @@ from sweeps.launch import Options, default_threads, make_tasks
 from sweeps.pages import rebuild_pages
 from sweeps.plan import OUT
 from sweeps.session import Session
-from sweeps.specification import SIZES
+from sweeps.specification import SIZES, sweep_path
 from utils.cli import add_out_argument, add_set_argument, create_parser, positive_int, run_main
 from utils.errors import MachineError
 from utils.messages import count
@@ -55,11 +55,16 @@ def parse() -> argparse.Namespace:
     parser = create_parser(
         "Run every row of a table with every seed: what is finished is skipped, what was\n"
         "interrupted goes on. Make the tables from the results.",
-        "python sweep.py resources/sweeps/table5.yaml --size small --jobs 2 \\\n"
-        "    --data coronacases10=data/coronacases10\n"
+        "python sweep.py table5 --size small --jobs 2 --data coronacases10=data/coronacases10\n"
         "  python sweep.py --tables",
     )
-    parser.add_argument("sweeps", type=Path, nargs="*", metavar="FILE", help="YAML of a sweep")
+    parser.add_argument(
+        "sweeps",
+        type=sweep_path,
+        nargs="*",
+        metavar="SWEEP",
+        help="of resources/sweeps, such as table5, or the YAML of your own",
+    )
     parser.add_argument(
         "--size", choices=SIZES, default="small", help="tiny: minutes; small (default); paper: GPU"
     )
@@ -97,7 +102,7 @@ def parse() -> argparse.Namespace:
     add_set_argument(parser)
     arguments = parser.parse_args()
     if not arguments.sweeps and (not arguments.tables or arguments.figures or arguments.matrix):
-        parser.error("name a sweep, such as resources/sweeps/table5.yaml; --tables needs none")
+        parser.error("name a sweep, such as table5; --tables needs none")
     return arguments
 
 

@@ -102,6 +102,11 @@ class _Sizes(_Part):
     paper: Settings
 
 
+def sweep_path(text: str) -> Path:
+    """The file of a sweep: the name of one in `resources/sweeps`, or a path."""
+    return SWEEPS / f"{text}.yaml" if text in list_sweeps() else Path(text)
+
+
 def read_sweep(path: Path) -> Sweep:
     """A sweep, checked in itself; its experiments and keys are checked by the plan.
 

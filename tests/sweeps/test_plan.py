@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.plan import check_plans, plan_sweep
-from sweeps.specification import SIZES, SWEEPS, list_sweeps, read_sweep
+from sweeps.specification import SIZES, SWEEPS, list_sweeps, read_sweep, sweep_path
 from tests.sweeps.conftest import SWEEP, plan, write_sweep
 from utils.errors import UserError
 
@@ -105,6 +105,13 @@ def test_a_wrong_row_is_refused_by_its_name(new: str, message: str, sweep_file: 
 def test_a_sweep_that_is_not_there_is_suggested(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such sweep, did you mean table5"):
         read_sweep(SWEEPS / "tabel5.yaml")
+
+
+def test_a_sweep_that_comes_with_the_project_goes_by_its_name(tmp_path: Path) -> None:
+    assert sweep_path("table5") == SWEEPS / "table5.yaml"
+    assert sweep_path("mine/table5.yaml") == Path("mine/table5.yaml")
+    with pytest.raises(UserError, match="tabel5: no such sweep, did you mean table5"):
+        read_sweep(sweep_path("tabel5"))
 
 
 def test_two_runs_never_write_the_same_folder(sweep_file: Path) -> None:
