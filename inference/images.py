@@ -70,9 +70,7 @@ def predict_images(
         [partial(read, case.path) for case in cases],
         model.config.evaluation.batch_size,
         on_error=(lambda i, error: failures.add(cases[i], error)) if failures.keep_going else None,
-        crop=model.config.data.crop,
-        blur=model.config.data.blur,
-        gamma=model.config.data.gamma,
+        transform=model.transform,
     )
     with closing(slices):
         for predicted in Progress(slices, "images", total=len(cases)):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datasets.card import DataProperties
+from datasets.transforms import SliceTransform
 from inference.onnx_predictor import is_onnx, open_onnx
 from inference.predictors import Flipped, NetworkPredictor, Predictor
 from training.ensemble import open_runs
@@ -39,6 +40,14 @@ class Model(NamedTuple):
     def threshold(self) -> float:
         """Least probability of a lesion."""
         return self.config.evaluation.threshold
+
+    @property
+    def transform(self) -> SliceTransform:
+        """How the network sees a slice."""
+        data = self.config.data
+        return SliceTransform(
+            self.predictor.image_size, crop=data.crop, blur=data.blur, gamma=data.gamma
+        )
 
     @property
     def has_lung(self) -> bool:

@@ -199,9 +199,7 @@ def _predict(
         model.predictor,
         [partial(_read_levels, volume, rule, bits, index) for index in chosen],
         model.config.evaluation.batch_size,
-        crop=model.config.data.crop,
-        blur=model.config.data.blur,
-        gamma=model.config.data.gamma,
+        transform=model.transform,
         read_lungs=read_lungs,
     )
     with closing(slices):

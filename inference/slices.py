@@ -67,9 +67,7 @@ def predict_slices(
     reads: Iterable[ReadSlice],
     batch_size: int,
     on_error: Callable[[int, UserError], None] | None = None,
-    crop: str | None = None,
-    blur: float = 0.0,
-    gamma: float = 1.0,
+    transform: SliceTransform | None = None,
     read_lungs: ReadLungs | None = None,
 ) -> Iterator[PredictedSlice]:
     """Predict slices in their order, batch by batch.
@@ -82,15 +80,13 @@ def predict_slices(
         reads: Gives a slice each, (H, W) uint8 or uint16 grey levels; called in threads.
         batch_size: Slices per call of the predictor.
         on_error: Told of a slice that cannot be read, which is then left out; None raises.
-        crop: What the network was trained to see of a slice, a name of datasets.crop.
-        blur: Through which the network sees a slice, see datasets.transforms.SliceTransform.
-        gamma: Likewise.
+        transform: How the network sees a slice; None: resized and z-scored.
         read_lungs: Gives the lungs (H, W) of a slice by its index, where that is the crop.
 
     Raises:
         UserError: A slice cannot be read.
     """
-    transform = SliceTransform(predictor.image_size, crop=crop, blur=blur, gamma=gamma)
+    transform = transform or SliceTransform(predictor.image_size)
     jobs = (partial(_prepare, i, read, transform, read_lungs) for i, read in enumerate(reads))
     slices = _read_ahead(jobs, batch_size * _BATCHES_AHEAD, on_error)
     try:

@@ -59,12 +59,11 @@ def read_constant(level: int) -> np.ndarray:
 @pytest.mark.parametrize("seen", [{}, {"blur": 0.6}, {"blur": 0.6, "gamma": 0.7}])
 def test_slices_are_prepared_as_the_data_set_prepares_them(data_root: Path, seen: dict) -> None:
     files = find_slices(data_root, "test")
-    dataset = SliceDataset(
-        files, inspect_slices(files).encoding, SliceTransform(SIZE, **seen), edge_width=3
-    )
+    transform = SliceTransform(SIZE, **seen)
+    dataset = SliceDataset(files, inspect_slices(files).encoding, transform, edge_width=3)
     recorder = Recorder(SIZE)
     reads = [partial(lambda i: dataset.original(i)[0], index) for index in range(4)]
-    list(predict_slices(recorder, reads, batch_size=3, **seen))
+    list(predict_slices(recorder, reads, batch_size=3, transform=transform))
     assert recorder.batches == [3, 1]
     for index, image in enumerate(recorder.images):
         assert torch.equal(image, dataset[index]["image"])

@@ -184,7 +184,7 @@ def test_the_weights_in_the_repository_find_lesions_and_are_those_of_their_card(
     assert model.name.endswith(weights.SHIPPED.stem)
     drawn = generate_patient(seed=1, patient=0, num_slices=6, min_severity=0.65)
     reads = [item.image.copy for item in drawn]
-    crop = model.config.data.crop
-    found = [one.label(0.5) > 0 for one in predict_slices(model.predictor, reads, 6, crop=crop)]
+    slices = predict_slices(model.predictor, reads, 6, transform=model.transform)
+    found = [one.label(0.5) > 0 for one in slices]
     lesion = [item.label > 0 for item in drawn]
     assert 2 * np.sum(np.logical_and(found, lesion)) > 0.5 * (np.sum(found) + np.sum(lesion))
