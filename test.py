@@ -23,11 +23,11 @@ from utils.cli import add_out_argument, add_set_argument, create_parser, run_mai
 from utils.config_loader import DEFAULT_CONFIG, load_config, override_config
 from utils.errors import UserError
 
+_OF_NATIVE = ("evaluation.empty_target", "evaluation.threshold", "evaluation.tolerance_")
 # What may be set when maps are scored: they bring no configuration.
-_OVERRIDABLE_FOR_MAPS = ("data.lesion_values", "evaluation.")
+_OVERRIDABLE_FOR_MAPS = ("data.lesion_values", *_OF_NATIVE)
 _OVERRIDABLE_FOR_VOLUMES = (*_OVERRIDABLE_FOR_MAPS, "data.classes")
 _CASES_IN_FIGURES = 4
-_OF_NATIVE = ("evaluation.empty_target", "evaluation.threshold", "evaluation.tolerance_")
 
 
 def main() -> None:
@@ -145,6 +145,7 @@ def score_checkpoint(arguments: argparse.Namespace) -> None:
         "run": run.name,
         "seed": config.training.seed,
         "epoch": run.epoch,
+        "min_lesion_size": config.evaluation.min_lesion_size,
         "run_info": collect_run_info(run.network, run.runtime, config.training.seed),
     }
     out = arguments.out or scores_folder(

@@ -15,6 +15,7 @@ from training.data import build_dataset
 from training.prediction import (
     boxes_of,
     check_prediction,
+    drop_small_lesions,
     lesion_prob,
     logits_to_prob,
     predict,
@@ -138,7 +139,8 @@ class NetworkCases:
             NonFiniteError: A prediction holds NaN; names the slice.
         """
         keys = [SliceKey(i) for i in (range(len(self)) if indices is None else indices)]
-        size = self.config.evaluation.batch_size
+        settings = self.config.evaluation
+        size = settings.batch_size
         dataset = build_dataset(self.config.data, self.split, augment=False)
         batches = create_loader(
             dataset,
@@ -152,6 +154,7 @@ class NetworkCases:
             for place, probs in enumerate(logits_to_prob(output.mask)):
                 box = None if self.at_network_size else boxes[place]
                 index = next(order).index
+                probs = drop_small_lesions(probs, settings.threshold, settings.min_lesion_size)
                 if self.at_network_size:
                     image = batch["image"][place, 0].cpu().numpy()
                     label = (batch["label"] if self.classes else batch["mask"][:, 0])[place]

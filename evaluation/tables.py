@@ -71,7 +71,8 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         f"protocol {protocol.name}: {protocol.title}",
         f"in %{_distances(summary)}; n = {count(summary['n'], 'slice')}{_patients(summary)}, "
-        f"scored at {_size(summary)}, lesion from probability {summary['threshold']:.4g}",
+        f"scored at {_size(summary)}, lesion from probability {summary['threshold']:.4g}"
+        f"{_least_size(summary)}",
         f"{count(summary['num_empty_target'], 'slice')} without lesion (empty_target: a blank "
         f"prediction there scores {summary['empty_target']}), false alarms on "
         f"{summary['num_false_alarm']} of them; {count(summary['num_missed'], 'slice')} whose "
@@ -87,6 +88,12 @@ def conventions(summary: Mapping[str, Any]) -> list[str]:
         )
     more = [*volume_conventions(summary), *class_conventions(summary), *_lungs(summary)]
     return [*lines, *more, _intervals(summary)]
+
+
+def _least_size(summary: Mapping[str, Any]) -> str:
+    """That small spots were left out, where they were."""
+    size = summary.get("min_lesion_size")
+    return f" in spots of {size} px or more of the network's input" if size else ""
 
 
 def _own_tables(summary: Mapping[str, Any]) -> list[Table]:

@@ -166,9 +166,7 @@ def _parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     for override in arguments.overrides:
         if not override.startswith(SEEN_THROUGH):
-            parser.error(
-                f"--set {override}: of a trained network {' and '.join(SEEN_THROUGH)} alone"
-            )
+            parser.error(f"--set {override}: of a trained network {', '.join(SEEN_THROUGH)} alone")
     if arguments.out.suffix.lower() not in (ONNX_SUFFIX, WEIGHTS_SUFFIX):
         parser.error(f"--out {arguments.out}: must end in {ONNX_SUFFIX} or {WEIGHTS_SUFFIX}")
     return arguments

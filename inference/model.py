@@ -8,7 +8,7 @@ from typing import NamedTuple
 from datasets.card import DataProperties
 from datasets.transforms import SliceTransform
 from inference.onnx_predictor import is_onnx, open_onnx
-from inference.predictors import Flipped, NetworkPredictor, Predictor
+from inference.predictors import Flipped, LargeLesions, NetworkPredictor, Predictor
 from training.ensemble import open_runs
 from utils.config import Config
 from utils.errors import UserError
@@ -75,11 +75,12 @@ def open_model(
             f"--checkpoint {exported[0]}: an exported network predicts alone; average checkpoints"
         )
     model = (_open_exported if exported else _open_trained)(paths, overrides)
-    if not flip:
+    if flip:
+        told = f"{model.description}, mirrored as well"
+        model = model._replace(predictor=Flipped(model.predictor), description=told)
+    if not (min_size := model.config.evaluation.min_lesion_size):
         return model
-    return model._replace(
-        predictor=Flipped(model.predictor), description=f"{model.description}, mirrored as well"
-    )
+    return model._replace(predictor=LargeLesions(model.predictor, model.threshold, min_size))
 
 
 def _open_trained(paths: Sequence[Path], overrides: Sequence[str]) -> Model:

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from training.builders import trains_lung
-from training.prediction import logits_to_prob, predict
+from training.prediction import drop_small_lesions, logits_to_prob, predict
 from training.trained_run import TrainedRun
 
 
@@ -83,6 +84,30 @@ class NetworkPredictor:
         _, output = next(predict(self._run.network, [{"image": images}], self._run.runtime))
         lung = None if output.lung is None else logits_to_prob(output.lung)
         return Heads(logits_to_prob(output.mask), lung)
+
+
+class LargeLesions:
+    """A predictor without its small spots of lesion, see training.prediction.drop_small_lesions.
+
+    Args:
+        predictor: Whose spots.
+        threshold: Least probability of a lesion.
+        min_size: px of its input.
+    """
+
+    def __init__(self, predictor: Predictor, threshold: float, min_size: int) -> None:
+        self.image_size, self.has_lung = predictor.image_size, predictor.has_lung
+        self._predictor, self._threshold, self._min_size = predictor, threshold, min_size
+
+    def predict(self, images: Tensor) -> Tensor:
+        """See Predictor."""
+        return self.predict_heads(images).prob
+
+    def predict_heads(self, images: Tensor) -> Heads:
+        """See LungPredictor."""
+        heads = predict_heads(self._predictor, images)
+        kept = [drop_small_lesions(p, self._threshold, self._min_size) for p in heads.prob]
+        return heads._replace(prob=torch.stack(kept))
 
 
 class Flipped:

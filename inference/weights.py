@@ -23,7 +23,7 @@ WEIGHTS_SUFFIX = ".pt"
 MOST_BYTES = 4_000_000
 _TOLERANCE = 0.02  # of probabilities, between full and half precision
 _KEPT = ("epoch", "intensity", "bits", "labels", "classes", "modality")
-SEEN_THROUGH = ("data.blur", "data.gamma")
+SEEN_THROUGH = ("data.blur", "data.gamma", "evaluation.min_lesion_size")
 _ON_CPU = ("training.device=cpu", "training.precision=fp32")
 
 
@@ -48,7 +48,7 @@ def export_weights(checkpoint: Path, out: Path, overrides: Sequence[str] = ()) -
         checkpoint: best.pt of train.py.
         out: The file.
         overrides: 'data.blur=PX', 'data.gamma=EXPONENT' where slices are to be seen otherwise than
-            in training.
+            in training; 'evaluation.min_lesion_size=PX'.
 
     Returns:
         The largest difference of a probability, on noise.
@@ -58,7 +58,7 @@ def export_weights(checkpoint: Path, out: Path, overrides: Sequence[str] = ()) -
             more than MOST_BYTES; or the disk is full.
     """
     run = open_run(checkpoint, "", _ON_CPU)
-    seen = override_config(run.config, overrides, SEEN_THROUGH).data
+    seen = override_config(run.config, overrides, SEEN_THROUGH)
     content = load_checkpoint(checkpoint)
     half = {name: _halved(values) for name, values in content["model"].items()}
     num_bytes = sum(values.numel() * values.element_size() for values in half.values())
@@ -76,7 +76,8 @@ def export_weights(checkpoint: Path, out: Path, overrides: Sequence[str] = ()) -
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = {key: content[key] for key in _KEPT if key in content}
     config = _portable(content, checkpoint)
-    config["data"] |= {"blur": seen.blur, "gamma": seen.gamma}
+    config["data"] |= {"blur": seen.data.blur, "gamma": seen.data.gamma}
+    config["evaluation"]["min_lesion_size"] = seen.evaluation.min_lesion_size
     save_checkpoint(out, {"model": half, "config": config, **kept})
     return difference
 

@@ -67,6 +67,7 @@ def write_card(weights: Path, checkpoint: Path) -> Path:
         "image_size": config["data"]["image_size"],
         "blur": config["data"].get("blur", 0.0),
         "gamma": config["data"].get("gamma", 1.0),
+        "min_lesion_size": config["evaluation"].get("min_lesion_size", 0),
         "data": data,
         "started_from": None if start is None else _describe_start(Path(start)),
         "training": {"seed": training["seed"], "epoch": epoch, "steps": steps, "batch_size": batch}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,8 @@ from datasets.crop import Box
 from training.runtime import Runtime
 from utils.contracts import Batch, SegOutput
 from utils.errors import NonFiniteError
+
+_BELOW = 0.999  # of the threshold: still below it when resized in float32
 
 
 @torch.no_grad()
@@ -54,6 +57,32 @@ def output_to_prob(output: SegOutput) -> SegOutput:
     """
     probs = output.apply(lambda logits: lesion_prob(logits_to_prob(logits)))
     return probs._replace(maps=output.maps)
+
+
+def drop_small_lesions(probs: Tensor, threshold: float, min_size: int) -> Tensor:
+    """Probabilities in which no spot of predicted lesion (8-connected) has less than some px.
+
+    In smaller spots the probability of lesion is put just below the threshold; where classes are
+    told apart, background and the likeliest class change places.
+
+    Args:
+        probs: (K, h, w) of classes, or of lesion alone.
+        threshold: Least probability of a lesion, of a lesion alone.
+        min_size: px; 0 leaves all as it is.
+    """
+    if not min_size:
+        return probs
+    lesion = probs[0] >= threshold if len(probs) == 1 else probs.argmax(0) > 0
+    _, spots, stats, _ = cv2.connectedComponentsWithStats(lesion.byte().cpu().numpy())
+    is_small = stats[:, cv2.CC_STAT_AREA] < min_size
+    is_small[0] = False  # the background
+    small = torch.from_numpy(is_small[spots]).to(probs.device)
+    if len(probs) == 1:
+        return torch.where(small, probs.clamp(max=_BELOW * threshold), probs)
+    likeliest = probs.amax(0, keepdim=True)
+    swapped = torch.where(probs == likeliest, probs[:1], probs)
+    swapped[:1] = likeliest
+    return torch.where(small, swapped, probs)
 
 
 def resize_prob(

@@ -185,6 +185,7 @@ class EvaluationConfig(Section):
     threshold: Annotated[float, Field(gt=0, lt=1)]
     tolerance_mm: NotNegative
     tolerance_px: NotNegative
+    min_lesion_size: Annotated[int, Field(ge=0)]
     batch_size: Count
 
 

@@ -91,6 +91,15 @@ def test_some_cases_can_be_had_again(at_network_size: bool, root: Path) -> None:
         assert (case.target == whole[index].target).all()
 
 
+def test_small_spots_are_left_out_before_anything_is_scored(root: Path) -> None:
+    whole = cases(root, at_network_size=False)
+    assert all(case.prob.max() > 0.5 for case in whole)
+    none = cases(root, at_network_size=False, **{"evaluation.min_lesion_size": 32 * 32})
+    assert all(case.prob.max() < 0.5 for case in none)
+    some = cases(root, at_network_size=False, **{"evaluation.min_lesion_size": 1})
+    assert all((one.prob == two.prob).all() for one, two in zip(whole, some, strict=True))
+
+
 def test_spacing_is_known_only_where_all_slices_have_it(root: Path) -> None:
     lines = [f"test{i // 2:02d}_z{i:03d}.png,p{i},0.7x0.8" for i in range(5)]
     (root / "manifest.csv").write_text("\n".join(["file,patient,spacing_mm", *lines]))

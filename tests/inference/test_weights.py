@@ -57,11 +57,14 @@ def test_half_precision_predicts_what_the_checkpoint_predicts(best: Path, shippe
 
 
 def test_the_file_may_be_told_how_slices_are_to_be_seen(best: Path, tmp_path: Path) -> None:
-    weights.export_weights(best, tmp_path / "soft.pt", ["data.blur=0.6", "data.gamma=0.7"])
-    data = load_checkpoint(best)["config"]["data"]
-    assert (data["blur"], data["gamma"]) == (0.0, 1.0)
-    data = open_model(tmp_path / "soft.pt").config.data
-    assert (data.blur, data.gamma) == (0.6, 0.7)
+    told = ["data.blur=0.6", "data.gamma=0.7", "evaluation.min_lesion_size=40"]
+    weights.export_weights(best, tmp_path / "soft.pt", told)
+    config = load_checkpoint(best)["config"]
+    assert (config["data"]["blur"], config["data"]["gamma"]) == (0.0, 1.0)
+    assert config["evaluation"]["min_lesion_size"] == 0
+    config = open_model(tmp_path / "soft.pt").config
+    assert (config.data.blur, config.data.gamma) == (0.6, 0.7)
+    assert config.evaluation.min_lesion_size == 40
     with pytest.raises(UserError, match=r"training\.epochs"):
         weights.export_weights(best, tmp_path / "other.pt", ["training.epochs=3"])
     assert not (tmp_path / "other.pt").exists()
