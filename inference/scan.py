@@ -14,7 +14,7 @@ from datasets.volumes import Volume, release_pages
 from inference.intensity_options import HU
 from inference.model import Model
 from inference.slices import PredictedSlice, ReadLungs, predict_slices, to_levels
-from inference.smoothing import SMOOTHING_MM, smooth_between
+from inference.smoothing import SMOOTHING_MM, smooth_between, step_between
 from severity.lungs.grid import Grid, read_mask
 from severity.lungs.learned import learned_lungs
 from severity.lungs.lungs import FoundLungs, GivenLungs, Lungs, NoLungs, find_lungs
@@ -88,9 +88,10 @@ def predict_scan(
     marked = _MarkedLungs(lungs.grid) if is_learned and isinstance(lungs, FoundLungs) else None
     return_freed_memory()
     areas, num_channels = [0] * len(volume), 1
-    deviation = smoothing_mm if volume.has_place else 0.0
-    with closing(_predict(volume, rule, model, chosen, lungs)) as slices:
-        slices = smooth_between(slices, deviation, volume.spacing[0])
+    deviation, spacing = smoothing_mm if volume.has_place else 0.0, volume.spacing[0]
+    step = step_between(deviation, spacing)
+    with closing(_predict(volume, rule, model, chosen[::step], lungs)) as slices:
+        slices = smooth_between(slices, len(chosen), step, deviation, spacing)
         for done, predicted in enumerate(Progress(slices, volume.name, total=len(chosen)), 1):
             index = chosen[predicted.index]
             lesion_prob = predicted.lesion_prob()

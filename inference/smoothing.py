@@ -3,26 +3,40 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, repeat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.slices import PredictedSlice
 
 # Standard deviation, mm; what it gives on real CT stands in resources/weights.md. 3 mm are as good.
 SMOOTHING_MM = 2.0
 _REACH = 2  # standard deviations
+_STEP = 1.25  # standard deviations
+
+
+def step_between(deviation: float, spacing: float) -> int:
+    """Every how manieth slice is predicted: the average tells those between thin ones.
+
+    Args:
+        deviation: Standard deviation of the average, mm; without one every slice is predicted.
+        spacing: Distance of two slices, mm.
+    """
+    return max(1, math.floor(_STEP * deviation / spacing))
 
 
 def smooth_between(
-    slices: Iterable[PredictedSlice], deviation: float, spacing: float
+    slices: Iterable[PredictedSlice], num: int, step: int, deviation: float, spacing: float
 ) -> Iterator[PredictedSlice]:
-    """The slices with each probability averaged over its neighbours, in a Gaussian's weights.
+    """Every slice of a scan, its probability averaged over its neighbours in a Gaussian's weights.
 
-    It reaches two standard deviations; at the ends what there is has all the weight. Lungs stay.
+    It reaches two standard deviations; at the ends what there is has all the weight. Grey levels
+    and lungs are those of the next slice that was predicted.
 
     Args:
-        slices: Next to each other, in their order.
+        slices: Every step-th one, in their order, numbered from 0 on.
+        num: Of all slices.
+        step: As step_between gives it.
         deviation: Standard deviation, mm; 0 leaves the probabilities as they are.
         spacing: Distance of two slices, mm.
     """
@@ -31,26 +45,23 @@ def smooth_between(
         yield from slices
         return
     weights = np.exp(-0.5 * (np.arange(reach + 1) * spacing / deviation) ** 2).tolist()
-    near: deque[PredictedSlice] = deque()  # the one that is due, with its neighbours
-    place = 0  # of it
-    for number, item in enumerate(chain(slices, repeat(None, reach)), 1):
-        if item is not None:
-            near.append(item)
-        if number > reach:
-            yield near[place]._replace(prob=_average(near, place, weights))
-            if place == reach:
-                near.popleft()
-            else:
-                place += 1
+    due = ((item.index * step, item) for item in slices)
+    near: deque[tuple[int, PredictedSlice]] = deque()  # within reach, by their places
+    for place in range(num):
+        while not near or near[-1][0] + step <= min(place + reach, num - 1):
+            near.append(next(due))
+        while near[0][0] < place - reach:
+            near.popleft()
+        ordered = sorted(near, key=lambda pair: abs(pair[0] - place))
+        shares = [weights[abs(where - place)] for where, _ in ordered]
+        prob = _average([item.prob for _, item in ordered], shares)
+        yield ordered[0][1]._replace(index=place, prob=prob)
 
 
-def _average(near: Sequence[PredictedSlice], place: int, weights: Sequence[float]) -> np.ndarray:
-    """The probabilities (K, H, W) of a slice and of those within reach, weighted by distance."""
-    mean, whole = weights[0] * near[place].prob, weights[0]
-    for distance, weight in enumerate(weights[1:], 1):
-        for other in (place - distance, place + distance):
-            if 0 <= other < len(near):
-                mean += weight * near[other].prob
-                whole += weight
-    mean /= whole
+def _average(probs: Sequence[np.ndarray], shares: Sequence[float]) -> NDArray[np.float32]:
+    """The weighted mean of probabilities (K, H, W)."""
+    mean = shares[0] * probs[0]
+    for prob, share in zip(probs[1:], shares[1:], strict=True):
+        mean += share * prob
+    mean /= sum(shares)
     return mean

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from inference.slices import PredictedSlice
-from inference.smoothing import smooth_between
+from inference.smoothing import smooth_between, step_between
 
 
 def slices(probs: np.ndarray) -> Iterator[PredictedSlice]:
@@ -19,7 +19,7 @@ def test_probabilities_are_the_gaussian_mean_of_what_is_there(
     number: int, deviation: float, spacing: float
 ) -> None:
     probs = np.random.default_rng(0).random((number, 2, 5, 4), np.float32)
-    found = list(smooth_between(slices(probs), deviation, spacing))
+    found = list(smooth_between(slices(probs), number, 1, deviation, spacing))
     assert [item.index for item in found] == list(range(number))
     if not number:
         return
@@ -42,7 +42,8 @@ def test_without_a_deviation_or_between_thick_slices_nothing_changes(
     deviation: float, spacing: float
 ) -> None:
     probs = np.random.default_rng(0).random((4, 1, 3, 3), np.float32)
-    for item, prob in zip(smooth_between(slices(probs), deviation, spacing), probs, strict=True):
+    found = smooth_between(slices(probs), 4, 1, deviation, spacing)
+    for item, prob in zip(found, probs, strict=True):
         np.testing.assert_array_equal(item.prob, prob)
 
 
@@ -54,5 +55,33 @@ def test_no_more_slices_are_held_than_the_reach() -> None:
             taken.append(item.index)
             yield item
 
-    for item in smooth_between(counted(), 2.0, 1.0):
+    for item in smooth_between(counted(), 40, 1, 2.0, 1.0):
         assert len(taken) <= item.index + 1 + 4
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 7, 8, 9, 31])
+@pytest.mark.parametrize(("deviation", "spacing", "step"), [(2.0, 1.25, 2), (2.0, 0.8, 3)])
+def test_slices_between_those_that_were_predicted_get_their_gaussian_mean(
+    number: int, deviation: float, spacing: float, step: int
+) -> None:
+    assert step_between(deviation, spacing) == step
+    probs = np.random.default_rng(0).random((number, 1, 5, 4), np.float32)
+    found = list(smooth_between(slices(probs[::step]), number, step, deviation, spacing))
+    assert [item.index for item in found] == list(range(number))
+    places = np.arange(0, number, step)
+    for item in found:
+        weights = np.exp(-0.5 * ((places - item.index) * spacing / deviation) ** 2)
+        weights *= np.abs(places - item.index) * spacing <= 2 * deviation
+        wanted = np.tensordot(weights / weights.sum(), probs[::step], 1)
+        np.testing.assert_allclose(item.prob, wanted, atol=1e-6)
+        nearest = probs[places[np.abs(places - item.index).argmin()]]
+        np.testing.assert_array_equal(item.lung, nearest[0])
+
+
+@pytest.mark.parametrize(
+    ("deviation", "spacing", "step"),
+    [(0.0, 1.0, 1), (2.0, 5.0, 1), (2.0, 2.0, 1), (2.0, 1.26, 1), (2.0, 1.0, 2), (0.5, 0.6, 1)],
+)
+def test_thin_slices_alone_are_left_out(deviation: float, spacing: float, step: int) -> None:
+    assert step_between(deviation, spacing) == step
+    assert (step - 1) * spacing <= 2 * deviation
