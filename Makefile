@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 RUN := checkpoint/quickstart/seed2
 
 WEIGHTS := resources/weights/synthetic_ct.pt
-WEIGHTS_RUN := checkpoint/weights/seed2
+WEIGHTS_FIRST := checkpoint/weights/seed2
+WEIGHTS_RUN := checkpoint/weights+weights_fine/seed2
 PROCESSES ?= 2
+# Of training the weights: bf16 is faster on a GPU, and on a CPU that has avx512_bf16.
+PRECISION ?= auto
 # Data folders of real CT to score the weights on, their test splits.
 REAL ?=
 
@@ -52,17 +55,20 @@ train: install data
 	test -f $(RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment quickstart $$resume
 	$(BIN)/python test.py --checkpoint $(RUN)/best.pt --split test
 
+WEIGHTS_SET = --set data.num_workers=$(PROCESSES) --set training.precision=$(PRECISION)
+
 # Minutes on a GPU, an hour or two on two cores. A finished run stays as it is, as above.
 data/weights: | $(VENV)/.installed
-	$(BIN)/python prepare.py synthetic --out data/weights --patients 450 18 18 --slices 20 --seed 18 --processes $(PROCESSES)
+	$(BIN)/python prepare.py synthetic --out data/weights --patients 450 18 18 --slices 20 --size 320 --seed 18 --processes $(PROCESSES)
 
 # Advanced disease, which few of the others have.
 data/weights_advanced: | $(VENV)/.installed
-	$(BIN)/python prepare.py synthetic --out data/weights_advanced --patients 140 6 6 --slices 20 --seed 90018 --min-severity 0.6 --processes $(PROCESSES)
+	$(BIN)/python prepare.py synthetic --out data/weights_advanced --patients 140 6 6 --slices 20 --size 320 --seed 90018 --min-severity 0.6 --processes $(PROCESSES)
 
 weights: install data/weights data/weights_advanced
-	test -f $(WEIGHTS_RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights --set data.num_workers=$(PROCESSES) $$resume
-	$(BIN)/python -m inference.export --checkpoint $(WEIGHTS_RUN)/best.pt --out $(WEIGHTS) --set data.blur=0.6 --set data.gamma=0.7
+	test -f $(WEIGHTS_FIRST)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights $(WEIGHTS_SET) $$resume
+	test -f $(WEIGHTS_RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights weights_fine $(WEIGHTS_SET) $$resume
+	$(BIN)/python -m inference.export --checkpoint $(WEIGHTS_RUN)/best.pt --out $(WEIGHTS) --set data.blur=0.95 --set data.gamma=0.8 --set evaluation.min_lesion_size=40
 	for root in $(REAL); do \
 		$(BIN)/python test.py --checkpoint $(WEIGHTS) --set data.root=$$root --out $(WEIGHTS_RUN)/scores/$$(basename $$root) --no-report || exit; \
 	done
