@@ -157,7 +157,8 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=SMOOTHING_MM,
         metavar="MM",
-        help="standard deviation of the average between the slices of a scan (default: "
+        help="standard deviation of the average between the slices of a scan, which also tells "
+        "slices between those of thin ones that are predicted, at most 1.25 of it apart (default: "
         f"{SMOOTHING_MM:g}; 0: every slice by itself, as test.py has it)",
     )
     parser.add_argument("--no-severity", action="store_true", help="write no report of severity")
