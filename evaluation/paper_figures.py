@@ -25,6 +25,7 @@ from training.ensemble import Ensemble
 from training.prediction import (
     boxes_of,
     check_prediction,
+    drop_small_lesions,
     lesion_prob,
     logits_to_prob,
     output_to_prob,
@@ -35,7 +36,7 @@ from training.prediction import (
 from training.runtime import Runtime
 from training.split import Split
 from training.trained_run import TrainedRun
-from utils.config import Config
+from utils.config import Config, EvaluationConfig
 from utils.contracts import Batch, SegOutput
 from utils.files import whole_file
 
@@ -185,7 +186,7 @@ def predict_cases(
     predictions = []
     outputs = predict(network, loader, runtime, with_maps=True)
     for case, (batch, output) in zip(cases, outputs, strict=True):
-        prediction = _prediction(batch, output, stages, case.image.shape)
+        prediction = _prediction(batch, output, stages, case.image.shape, config.evaluation)
         check_prediction(prediction.prob, case.name)
         predictions.append(prediction)
     return predictions
@@ -196,6 +197,7 @@ def _prediction(
     output: SegOutput,
     stages: dict[str, tuple[str, ...]] | None,
     size: tuple[int, int],
+    settings: EvaluationConfig,
 ) -> Prediction:
     """The maps of a batch of one slice, resized."""
     (box,) = boxes_of(batch)
@@ -203,14 +205,13 @@ def _prediction(
     def resized(values: Tensor) -> np.ndarray:
         return resize_prob(values[0, 0].float(), size, box).cpu().numpy()
 
-    label = None
-    if output.mask.shape[1] > 1:
-        probs = resize_probs(logits_to_prob(output.mask)[0], size, box)
-        label = probs.argmax(dim=0).cpu().numpy()
+    probs = logits_to_prob(output.mask)[0]
+    probs = drop_small_lesions(probs, settings.threshold, settings.min_lesion_size)
+    probs = resize_probs(probs, size, box)
     output = output_to_prob(output)
     return Prediction(
-        label=label,
-        prob=resized(output.mask),
+        label=probs.argmax(dim=0).cpu().numpy() if len(probs) > 1 else None,
+        prob=lesion_prob(probs[None])[0, 0].cpu().numpy(),
         edge=resized(batch["edge"]),
         sides=[
             SideMap(side.name, side.module, side.is_edge, resized(side.prob))

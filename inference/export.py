@@ -2,7 +2,8 @@
 
 The ONNX file takes slices `image` (batch, 1, h, w) float32, resized, seen through data.gamma and
 data.blur, and z-scored as datasets.transforms does it, and gives `prob` (batch, classes, h, w): the
-probability of lesion, or of each class.
+probability of lesion, or of each class. What evaluation.min_lesion_size says of small spots is left
+to whoever runs it, as predict.py does.
 """
 
 import argparse
