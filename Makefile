@@ -67,7 +67,7 @@ data/weights_advanced: | $(VENV)/.installed
 
 weights: install data/weights data/weights_advanced
 	test -f $(WEIGHTS_FIRST)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights $(WEIGHTS_SET) $$resume
-	test -f $(WEIGHTS_RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights weights_fine $(WEIGHTS_SET) $$resume
+	test -f $(WEIGHTS_RUN)/last.pt && resume=--resume; $(BIN)/python train.py --experiment weights --experiment weights_fine $(WEIGHTS_SET) $$resume
 	$(BIN)/python -m inference.export --checkpoint $(WEIGHTS_RUN)/best.pt --out $(WEIGHTS) --set data.blur=0.95 --set data.gamma=0.8 --set evaluation.min_lesion_size=40
 	for root in $(REAL); do \
 		$(BIN)/python test.py --checkpoint $(WEIGHTS) --set data.root=$$root --out $(WEIGHTS_RUN)/scores/$$(basename $$root) --no-report || exit; \
