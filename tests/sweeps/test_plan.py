@@ -107,7 +107,7 @@ def test_a_sweep_that_is_not_there_is_suggested(tmp_path: Path) -> None:
         read_sweep(SWEEPS / "tabel5.yaml")
 
 
-def test_a_sweep_that_comes_with_the_project_goes_by_its_name(tmp_path: Path) -> None:
+def test_a_sweep_that_comes_with_the_project_goes_by_its_name() -> None:
     assert sweep_path("table5") == SWEEPS / "table5.yaml"
     assert sweep_path("mine/table5.yaml") == Path("mine/table5.yaml")
     with pytest.raises(UserError, match="tabel5: no such sweep, did you mean table5"):

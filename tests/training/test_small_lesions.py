@@ -32,8 +32,12 @@ def test_spots_below_the_size_fall_under_the_threshold(min_size: int, kept: int)
     changed = found != prob
     assert int(changed.sum()) == 11 - kept
     assert torch.equal(prob, lesions())
-    # They do not come back at another size.
-    assert not (resize_prob(found[0], (31, 45)) >= 0.5).any() or kept
+
+
+def test_small_spots_do_not_come_back_at_another_size() -> None:
+    assert (resize_prob(lesions()[0], (31, 45)) >= 0.5).any()
+    found = drop_small_lesions(lesions(), 0.5, 7)
+    assert not (resize_prob(found[0], (31, 45)) >= 0.5).any()
 
 
 def test_the_threshold_decides_what_a_spot_is() -> None:
