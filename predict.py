@@ -157,8 +157,9 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=SMOOTHING_MM,
         metavar="MM",
-        help="standard deviation of the average between the slices of a scan, which also tells "
-        "slices between those of thin ones that are predicted, at most 1.25 of it apart (default: "
+        help="standard deviation of the average between the slices of a scan, every second one of "
+        "which a network sees mirrored that has learnt so; it also tells slices between those of "
+        "thin ones that are predicted, at most 2.5 mm apart (default: "
         f"{SMOOTHING_MM:g}; 0: every slice by itself, as test.py has it)",
     )
     parser.add_argument("--no-severity", action="store_true", help="write no report of severity")

@@ -50,6 +50,11 @@ class Model(NamedTuple):
         )
 
     @property
+    def learnt_mirrored(self) -> bool:
+        """Whether training showed it mirror images of slices, left for right."""
+        return self.config.data.augmentation.horizontal_flip > 0
+
+    @property
     def has_lung(self) -> bool:
         """Whether the network has learnt lungs."""
         return self.predictor.has_lung

@@ -14,7 +14,7 @@ from datasets.volumes import Volume, release_pages
 from inference.intensity_options import HU
 from inference.model import Model
 from inference.slices import PredictedSlice, ReadLungs, predict_slices, to_levels
-from inference.smoothing import SMOOTHING_MM, smooth_between, step_between
+from inference.smoothing import SMOOTHING_MM, reach_between, smooth_between, step_between
 from severity.lungs.grid import Grid, read_mask
 from severity.lungs.learned import learned_lungs
 from severity.lungs.lungs import FoundLungs, GivenLungs, Lungs, NoLungs, find_lungs
@@ -88,10 +88,7 @@ def predict_scan(
     marked = _MarkedLungs(lungs.grid) if is_learned and isinstance(lungs, FoundLungs) else None
     return_freed_memory()
     areas, num_channels = [0] * len(volume), 1
-    deviation, spacing = smoothing_mm if volume.has_place else 0.0, volume.spacing[0]
-    step = step_between(deviation, spacing)
-    with closing(_predict(volume, rule, model, chosen[::step], lungs)) as slices:
-        slices = smooth_between(slices, len(chosen), step, deviation, spacing)
+    with closing(_predict_between(volume, rule, model, chosen, lungs, smoothing_mm)) as slices:
         for done, predicted in enumerate(Progress(slices, volume.name, total=len(chosen)), 1):
             index = chosen[predicted.index]
             lesion_prob = predicted.lesion_prob()
@@ -187,8 +184,30 @@ def _slices_near(lungs: Lungs, given: np.ndarray | None, volume: Volume) -> rang
     return range(max(int(first) - margin, 0), min(int(last) + margin + 1, len(volume)))
 
 
+def _predict_between(
+    volume: Volume,
+    rule: IntensityRule,
+    model: Model,
+    chosen: range,
+    lungs: Lungs | None,
+    smoothing_mm: float,
+) -> Iterator[PredictedSlice]:
+    """The chosen slices in their order, averaged between them; indices count within them."""
+    deviation, spacing = smoothing_mm if volume.has_place else 0.0, volume.spacing[0]
+    step = step_between(deviation, spacing)
+    # The average between slices is one over mirror images, too, at no further cost.
+    mirrors = model.learnt_mirrored and reach_between(deviation, spacing) > 0
+    with closing(_predict(volume, rule, model, chosen[::step], lungs, mirrors)) as slices:
+        yield from smooth_between(slices, len(chosen), step, deviation, spacing)
+
+
 def _predict(
-    volume: Volume, rule: IntensityRule, model: Model, chosen: range, lungs: Lungs | None
+    volume: Volume,
+    rule: IntensityRule,
+    model: Model,
+    chosen: range,
+    lungs: Lungs | None,
+    mirrors_every_second: bool,
 ) -> Iterator[PredictedSlice]:
     """Predict the chosen slices in their order; indices count within them."""
     none = np.zeros(volume.shape[1:], bool)
@@ -202,6 +221,7 @@ def _predict(
         model.config.evaluation.batch_size,
         transform=model.transform,
         read_lungs=read_lungs,
+        mirrors_every_second=mirrors_every_second,
     )
     with closing(slices):
         for predicted in slices:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datasets.crop import Box
 from datasets.transforms import SliceTransform
-from inference.predictors import Predictor, predict_heads
+from inference.predictors import Heads, Predictor, predict_heads
 from training.prediction import resize_prob, resize_probs
 from utils.errors import UserError
 
@@ -69,6 +69,8 @@ def predict_slices(
     on_error: Callable[[int, UserError], None] | None = None,
     transform: SliceTransform | None = None,
     read_lungs: ReadLungs | None = None,
+    *,
+    mirrors_every_second: bool = False,
 ) -> Iterator[PredictedSlice]:
     """Predict slices in their order, batch by batch.
 
@@ -82,6 +84,8 @@ def predict_slices(
         on_error: Told of a slice that cannot be read, which is then left out; None raises.
         transform: How the network sees a slice; None: resized and z-scored.
         read_lungs: Gives the lungs (H, W) of a slice by its index, where that is the crop.
+        mirrors_every_second: The network sees slices of odd index left for right, and their
+            probabilities are turned back.
 
     Raises:
         UserError: A slice cannot be read.
@@ -91,7 +95,9 @@ def predict_slices(
     slices = _read_ahead(jobs, batch_size * _BATCHES_AHEAD, on_error)
     try:
         while batch := list(islice(slices, batch_size)):
-            probs, lungs = predict_heads(predictor, torch.stack([item.image for item in batch]))
+            images = torch.stack([item.image for item in batch])
+            odd = [mirrors_every_second and item.index % 2 == 1 for item in batch]
+            probs, lungs = _predict_mirrored(predictor, images, torch.tensor(odd))
             for place, item in enumerate(batch):
                 size, box = item.gray.shape, item.box
                 prob = resize_probs(probs[place], size, box).cpu().numpy()
@@ -101,6 +107,18 @@ def predict_slices(
                 yield PredictedSlice(item.index, item.gray, prob, lung)
     finally:
         slices.close()
+
+
+def _predict_mirrored(predictor: Predictor, images: Tensor, is_mirrored: Tensor) -> Heads:
+    """What a predictor knows of a batch (B, 1, h, w), some of which (B,) it sees left for right."""
+    if not is_mirrored.any():
+        return predict_heads(predictor, images)
+
+    def mirror(maps: Tensor) -> Tensor:
+        return torch.where(is_mirrored.to(maps.device)[:, None, None, None], maps.flip(-1), maps)
+
+    heads = predict_heads(predictor, mirror(images))
+    return Heads(mirror(heads.prob), None if heads.lung is None else mirror(heads.lung))
 
 
 def _read_ahead(

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from inference.slices import PredictedSlice
 
-# Standard deviation, mm; what it gives on real CT stands in resources/weights.md. 3 mm are as good.
-SMOOTHING_MM = 2.0
+# Standard deviation, mm; what it gives on real CT stands in resources/weights.md.
+SMOOTHING_MM = 3.0
 _REACH = 2  # standard deviations
-_STEP = 1.25  # standard deviations
+_STEP_MM = 2.5  # between slices that are predicted, and at most a standard deviation
 
 
 def step_between(deviation: float, spacing: float) -> int:
@@ -22,7 +22,12 @@ def step_between(deviation: float, spacing: float) -> int:
         deviation: Standard deviation of the average, mm; without one every slice is predicted.
         spacing: Distance of two slices, mm.
     """
-    return max(1, math.floor(_STEP * deviation / spacing))
+    return max(1, math.floor(min(_STEP_MM, deviation) / spacing))
+
+
+def reach_between(deviation: float, spacing: float) -> int:
+    """To how many slices on either side the average reaches; arguments as of step_between."""
+    return math.floor(_REACH * deviation / spacing)
 
 
 def smooth_between(
@@ -40,7 +45,7 @@ def smooth_between(
         deviation: Standard deviation, mm; 0 leaves the probabilities as they are.
         spacing: Distance of two slices, mm.
     """
-    reach = math.floor(_REACH * deviation / spacing)
+    reach = reach_between(deviation, spacing)
     if not reach:
         yield from slices
         return

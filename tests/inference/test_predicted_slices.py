@@ -156,6 +156,25 @@ def test_flipped_looks_at_slices_from_left_and_right_alone() -> None:
     assert mirrored[0, 2, SIZE[1] - 1 - 3] == plain[0, 2, 3] == 1
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
+def test_every_second_slice_is_seen_mirrored_and_turned_back(batch_size: int) -> None:
+    image = np.zeros(SIZE, np.uint8)
+    image[2, 3] = 1
+    recorder = Recorder(SIZE)
+    found = predict_slices(recorder, [lambda: image] * 5, batch_size, mirrors_every_second=True)
+    for predicted in found:
+        np.testing.assert_array_equal(predicted.prob[0], image)
+    columns = [int(seen[0, 2].argmax()) for seen in recorder.images]
+    assert columns == [3, SIZE[1] - 1 - 3, 3, SIZE[1] - 1 - 3, 3]
+
+
+def test_lungs_of_a_mirrored_slice_are_turned_back_with_it() -> None:
+    reads = [partial(read_constant, 9)] * 2
+    straight, turned = predict_slices(WithLungs(), reads, 2, mirrors_every_second=True)
+    np.testing.assert_array_equal(turned.prob, straight.prob[..., ::-1])
+    np.testing.assert_array_equal(turned.lung, straight.lung[..., ::-1])
+
+
 def test_a_network_gives_sigmoid_of_its_logits_in_evaluation_mode(tmp_path: Path) -> None:
     run = open_run(save_network(tmp_path / "small" / "seed0" / "best.pt"), "small")
     predictor = NetworkPredictor(run)

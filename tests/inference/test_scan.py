@@ -1,6 +1,6 @@
 """Which slices of a scan are run, and what becomes of one without lungs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -43,12 +43,16 @@ class Dark:
 
 
 def predict(
-    hu: np.ndarray, source: LungSource, predictor: Dark | None = None
+    hu: np.ndarray,
+    source: LungSource,
+    predictor: Dark | None = None,
+    overrides: Sequence[str] = (),
+    **options: float,
 ) -> tuple[np.ndarray, np.ndarray, object]:
     """Mask, probability and ScanLesions."""
-    model = identity_model(hu.shape[1:], [])._replace(predictor=predictor or Dark())
+    model = identity_model(hu.shape[1:], overrides)._replace(predictor=predictor or Dark())
     mask, prob = np.zeros(hu.shape, np.uint8), np.zeros(hu.shape, np.uint8)
-    found = predict_scan(as_volume(hu), LUNG_WINDOW, model, source, mask, prob)
+    found = predict_scan(as_volume(hu), LUNG_WINDOW, model, source, mask, prob, **options)
     return mask, prob, found
 
 
@@ -74,6 +78,31 @@ def test_slices_without_lung_are_not_run(are_given: bool, tall: np.ndarray) -> N
     assert not prob[:first].any()
     assert mask[first:].any((1, 2)).all()
     assert found.areas == mask.sum((1, 2)).tolist()
+
+
+class LeftHalf(Dark):
+    """Takes what it sees on the left for lesion, wherever that is."""
+
+    def predict_heads(self, images: Tensor) -> Heads:
+        prob, whole = torch.zeros_like(images), torch.ones_like(images)
+        prob[..., : prob.shape[-1] // 2] = 1
+        return Heads(prob, whole)
+
+
+@pytest.mark.parametrize(
+    ("flips", "smoothing", "is_mirrored"),
+    [(0.5, 2 * SPACING[0], True), (0.0, 2 * SPACING[0], False), (0.5, 0.0, False)],
+)
+def test_slices_are_mirrored_in_turn_where_they_are_averaged_and_flips_were_learnt(
+    flips: float, smoothing: float, is_mirrored: bool
+) -> None:
+    overrides = [f"data.augmentation.horizontal_flip={flips}"]
+    hu, source = make_chest().hu, LungSource()
+    _, prob, _ = predict(hu, source, LeftHalf(), overrides, smoothing_mm=smoothing)
+    middle, half = len(hu) // 2, hu.shape[2] // 2
+    left, right = prob[middle, :, :half].astype(int), prob[middle, :, half:].astype(int)
+    assert ((left < 200) & (right > 50)).all() == is_mirrored
+    assert ((left == 255) & (right == 0)).all() != is_mirrored
 
 
 def test_a_scan_without_lungs_is_refused_where_a_report_is_wanted(

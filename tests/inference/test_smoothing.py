@@ -60,7 +60,9 @@ def test_no_more_slices_are_held_than_the_reach() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 7, 8, 9, 31])
-@pytest.mark.parametrize(("deviation", "spacing", "step"), [(2.0, 1.25, 2), (2.0, 0.8, 3)])
+@pytest.mark.parametrize(
+    ("deviation", "spacing", "step"), [(3.0, 1.25, 2), (3.0, 0.8, 3), (2.0, 1.0, 2)]
+)
 def test_slices_between_those_that_were_predicted_get_their_gaussian_mean(
     number: int, deviation: float, spacing: float, step: int
 ) -> None:
@@ -80,7 +82,7 @@ def test_slices_between_those_that_were_predicted_get_their_gaussian_mean(
 
 @pytest.mark.parametrize(
     ("deviation", "spacing", "step"),
-    [(0.0, 1.0, 1), (2.0, 5.0, 1), (2.0, 2.0, 1), (2.0, 1.26, 1), (2.0, 1.0, 2), (0.5, 0.6, 1)],
+    [(0.0, 1.0, 1), (3.0, 5.0, 1), (3.0, 2.0, 1), (3.0, 1.25, 2), (2.0, 1.25, 1), (9.0, 0.6, 4)],
 )
 def test_thin_slices_alone_are_left_out(deviation: float, spacing: float, step: int) -> None:
     assert step_between(deviation, spacing) == step
