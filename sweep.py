@@ -30,6 +30,7 @@ def main() -> None:
             roots=dict(arguments.data),
             overrides=arguments.overrides,
             second_masks=dict(arguments.second_masks),
+            rows=arguments.rows,
         )
         if arguments.dry_run:
             show_plan(session, arguments.jobs)
@@ -88,6 +89,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=RESULTS, metavar="DIR", help="of the CSV files and tables"
     )
+    parser.add_argument(
+        "--rows",
+        type=_names,
+        default=(),
+        metavar="ROW,ROW",
+        help="run these rows alone, such as unet,resunet; the CSV keeps the others",
+    )
     _add_launch_arguments(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="show the plan and an estimate of its time"
@@ -134,14 +142,14 @@ def show_plan(session: Session, jobs: int) -> None:
 
     left = set(id(run) for run in session.left)
     grid = [["run", "state", "folder"]]
-    for run in session.runs:
+    for run in session.chosen:
         begun = "interrupted" if run.folder.can_go_on() else "new"
         state = begun if id(run) in left else "finished"
         grid.append([run.name, state, str(run.folder.path)])
     print(format_grid(grid))
     seconds = sum(measure_seconds(session.left)) / jobs
     print(
-        f"{count(len(session.runs), 'run')}, {len(session.left)} to run; by a measured step at "
+        f"{count(len(session.chosen), 'run')}, {len(session.left)} to run; by a measured step at "
         f"most {seconds / 60:.1f} min of training with --jobs {jobs}, if jobs do not slow each "
         "other down"
     )
@@ -153,7 +161,7 @@ def run_session(session: Session, arguments: argparse.Namespace) -> None:
     Raises:
         MachineError: Runs failed; their names and the ends of their logs are printed before.
     """
-    num_runs, num_left = len(session.runs), len(session.left)
+    num_runs, num_left = len(session.chosen), len(session.left)
     print(f"{count(num_runs, 'run')}, {num_runs - num_left} finished before", flush=True)
     threads = arguments.threads or default_threads(arguments.jobs)
     tasks = make_tasks(session.left, session.data, threads)
@@ -188,6 +196,14 @@ def _named_folder(text: str) -> tuple[str, Path]:
     """NAME=DIR."""
     name, folder = _setting(text)
     return name, Path(folder)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """a,b as names."""
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"write rows as unet,resunet, not {text!r}")
+    return names
 
 
 def _numbers(text: str) -> tuple[int, ...]:

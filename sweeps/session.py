@@ -1,6 +1,6 @@
 """Sweeps that are run together: their runs, which of these are finished, their results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from sweeps.record import Record, check_record, fingerprint_data
 from sweeps.results import Finished, collect, results_file
 from sweeps.specification import Size, Sweep, read_sweep
 from training.split import open_split
-from utils.errors import UserError
+from utils.errors import UserError, suggestion
 
 
 class Planned(NamedTuple):
@@ -35,10 +35,11 @@ class Session:
         roots: Folders of data sets by name.
         overrides: 'a.b=value' pairs for all runs.
         second_masks: Folders of a second annotator's masks, by name of the data set.
+        rows: Those that are run now; none: all.
 
     Raises:
-        UserError: A sweep is wrong, two runs would write one folder, data is missing, or a run was
-            begun with other data or settings.
+        UserError: A sweep is wrong, no sweep has such a row, two runs would write one folder, data
+            is missing, or a run was begun with other data or settings.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Session:
         roots: Mapping[str, Path],
         overrides: Sequence[str],
         second_masks: Mapping[str, Path],
+        rows: Collection[str] = (),
     ) -> None:
         self.planned = []
         for file in files:
@@ -67,7 +69,9 @@ class Session:
         self.second_masks = second_masks
         used = {run.config.data.root for run in self.runs}
         self.data = {root: fingerprint_data(Path(root)) for root in sorted(used)}
-        self.left = [run for run in self.runs if not self.read_finished(run)]
+        _check_rows(rows, self.runs)
+        self.chosen = [run for run in self.runs if not rows or run.row in rows]
+        self.left = [run for run in self.chosen if not self.read_finished(run)]
 
     def read_finished(self, run: Run) -> Record | None:
         """The record of a run that is trained and scored, by the settings and data of the plan."""
@@ -130,4 +134,15 @@ def _check_known(folders: Mapping[str, Path], runs: Sequence[Run], option: str) 
             raise UserError(
                 f"{option} {name}: no sweep here takes this data set; they take "
                 f"{', '.join(sorted(known))}"
+            )
+
+
+def _check_rows(rows: Collection[str], runs: Sequence[Run]) -> None:
+    """Every row is one of a sweep."""
+    known = dict.fromkeys(run.row for run in runs)
+    for row in rows:
+        if row not in known:
+            raise UserError(
+                f"--rows {row}: no sweep here has this row{suggestion(row, known)}; they have "
+                f"{', '.join(known)}"
             )

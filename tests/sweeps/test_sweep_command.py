@@ -68,6 +68,26 @@ def test_a_dry_run_shows_the_plan_with_its_time_and_starts_nothing(
     assert not elsewhere.exists()
 
 
+def test_some_rows_are_run_alone_and_the_others_stay_in_the_csv(
+    arguments: list[str | Path], run_script: Callable, refused: Callable, tmp_path: Path
+) -> None:
+    assert run_script("sweep.py", *arguments).code == 0
+    done = run_script("sweep.py", *arguments, "--rows", "fused")
+    assert done.code == 0, done.err
+    assert done.out.startswith("1 run, 1 finished before")
+    with (tmp_path / "two_tiny.csv").open() as stream:
+        assert [row["row"] for row in csv.DictReader(stream)] == ["plain", "fused"]
+    elsewhere = [*arguments, "--out", tmp_path / "elsewhere", "--dry-run"]
+    planned = run_script("sweep.py", *elsewhere, "--rows", "plain")
+    assert "1 run, 1 to run" in planned.out
+    assert "fused" not in planned.out
+    unknown = run_script("sweep.py", *arguments, "--rows", "plain,fusd")
+    refused(unknown, "--rows fusd", "did you mean fused?", "plain, fused")
+    nameless = run_script("sweep.py", *arguments, "--rows", "plain,")
+    assert nameless.code == 2
+    assert "write rows as unet,resunet" in nameless.err.splitlines()[-1]
+
+
 def test_other_data_under_a_finished_sweep_is_refused(
     arguments: list[str | Path], run_script: Callable, refused: Callable, data_root: Path
 ) -> None:
