@@ -9,7 +9,7 @@ from metrics.registry import METRICS, MISSING
 
 BASELINE = "baseline"
 _KEY = "dice_pooled"
-_Scores = dict[str, float]  # by seed; an ensemble has one, under ""
+_Scores = dict[str, float]  # by seed; an ensemble of seeds has one, under ""
 
 
 def format_recipe(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -23,8 +23,7 @@ def format_recipe(rows: Sequence[Mapping[str, Any]]) -> str:
     groups: dict[tuple[str, str, str], dict[str, _Scores]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         key = str(row["variant"]), str(row["ensemble"] or "1"), str(row["flip"])
-        seed = "" if row["ensemble"] else str(row["seed"])
-        groups[key][row["data_set"]][seed] = float(row[_KEY])
+        groups[key][row["data_set"]][str(row["seed"])] = float(row[_KEY])
     data_sets = list(dict.fromkeys(row["data_set"] for row in rows))
     heads = [head for name in data_sets for head in (name, "difference")]
     lines = [f"| recipe | networks | mirrored | {' | '.join(heads)} |"]

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets.intensity import IntensityRule
+from datasets.transforms import z_score
 from training.prediction import logits_to_prob
 from training.trained_run import TrainedRun, name_runs, open_run
 from utils.contracts import SegOutput
@@ -16,7 +18,6 @@ from utils.errors import UserError
 _EPS = 1e-7  # of probabilities: their logits stay finite in float32
 # What the networks of an ensemble must share, by the name that a message gives it.
 _SHARED: dict[str, Callable[[TrainedRun], Any]] = {
-    "data.image_size": lambda run: list(run.config.data.image_size),
     "data.crop": lambda run: run.config.data.crop,
     "data.blur": lambda run: run.config.data.blur,
     "data.gamma": lambda run: run.config.data.gamma,
@@ -39,33 +40,56 @@ class Ensemble(nn.Module):
 
     Args:
         networks: That take the same slices, prepared by one runtime.
+        sizes: Height and width of the input of each, px; those of another size than the first see
+            the first's slices resized, and their probabilities are resized back. None: all alike.
         flip: Average over slices and their mirror images, left for right, as well. Rows stay in
             place: a body that lies on its back is never seen on its front.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], flip: bool = False) -> None:
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        sizes: Sequence[tuple[int, int]] | None = None,
+        *,
+        flip: bool = False,
+    ) -> None:
         super().__init__()
         self.networks, self.flip = nn.ModuleList(networks), flip
+        self.sizes = [None] * len(networks) if sizes is None else list(sizes)
         shared = frozenset.intersection(*(network.heads for network in networks))
         self.heads = shared & {"mask", "lung"}
         self.own_loss, self.own_loss_args = networks[0].own_loss, networks[0].own_loss_args
 
     def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
         """See SegmentationNetwork.forward; the logits are float32."""
-        masks, lungs = [], []
-        for flip in (False, True)[: 1 + self.flip]:
-            for network in self.networks:
-                output = network(image.flip(-1) if flip else image)
-                masks.append(_prob(output.mask, flip))
+        masks, lungs, size = [], [], image.shape[-2:]
+        for network, own_size in zip(self.networks, self.sizes, strict=True):
+            seen = _resized_slices(image, own_size or size)
+            for flip in (False, True)[: 1 + self.flip]:
+                output = network(seen.flip(-1) if flip else seen)
+                masks.append(_prob(output.mask, flip, size))
                 if "lung" in self.heads:
-                    lungs.append(_prob(output.lung, flip))
+                    lungs.append(_prob(output.lung, flip, size))
         lung = _mean_logits(lungs) if lungs else None
         return SegOutput(mask=_mean_logits(masks), lung=lung)
 
 
-def _prob(logits: Tensor, is_flipped: bool) -> Tensor:
+def _resized_slices(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Slices (B, C, H, W) at another size, their grey levels z-scored anew; a guide as it is."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    resized = F.interpolate(image, size, mode="bilinear", antialias=True)
+    levels = torch.stack([z_score(one) for one in resized[:, :1]])
+    return torch.cat([levels, resized[:, 1:]], dim=1)
+
+
+def _prob(logits: Tensor, is_flipped: bool, size: tuple[int, int]) -> Tensor:
+    """Probabilities (B, K, h, w), turned back, at the size (h, w)."""
     prob = logits_to_prob(logits)
-    return prob.flip(-1) if is_flipped else prob
+    prob = prob.flip(-1) if is_flipped else prob
+    if tuple(prob.shape[-2:]) == tuple(size):
+        return prob
+    return F.interpolate(prob, size, mode="bilinear", align_corners=False)
 
 
 def _mean_logits(probs: Sequence[Tensor]) -> Tensor:
@@ -107,6 +131,6 @@ def open_runs(
                     f"--checkpoint: {paths[0]} and {path} differ in {what} ({of(first)} and "
                     f"{of(run)}); an ensemble takes networks that see and tell the same"
                 )
-    return first._replace(
-        name="+".join(names), network=Ensemble([run.network for run in runs], flip)
-    )
+    networks = [run.network for run in runs]
+    sizes = [(height, width) for height, width in (run.config.data.image_size for run in runs)]
+    return first._replace(name="+".join(names), network=Ensemble(networks, sizes, flip=flip))

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from datasets.transforms import z_score
 from models import create_model
 from tests.saved_network import SIZE, save_network
 from training.checkpoint import load_checkpoint
@@ -71,6 +73,42 @@ def test_mirror_images_are_turned_back() -> None:
     torch.testing.assert_close(found, (sides[0] + sides[1].flip(-1)) / 2, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_network_of_another_input_size_sees_the_slices_resized(flip: bool) -> None:
+    networks = [create_model("unet", width=4).eval() for _ in range(2)]
+    image = torch.randn(2, 1, 48, 64).cumsum(2).cumsum(3)
+    image = torch.stack([z_score(one) for one in image])
+    with torch.no_grad():
+        found = Ensemble(networks, [(48, 64), (32, 48)], flip=flip)(image).mask
+        smaller = F.interpolate(image, (32, 48), mode="bilinear", antialias=True)
+        smaller = torch.stack([z_score(one) for one in smaller])
+        expected = []
+        for turn in (lambda x: x, lambda x: x.flip(-1))[: 1 + flip]:
+            expected.append(turn(logits_to_prob(networks[0](turn(image)).mask)))
+            prob = turn(logits_to_prob(networks[1](turn(smaller)).mask))
+            expected.append(F.interpolate(prob, (48, 64), mode="bilinear"))
+    assert found.shape == (2, 1, 48, 64)
+    expected = torch.stack(expected).mean(0)
+    torch.testing.assert_close(logits_to_prob(found), expected, atol=1e-6, rtol=0)
+
+
+def test_a_guide_is_resized_as_it_is() -> None:
+    seen: list[Tensor] = []
+
+    class Recorder(Constant):
+        def forward(self, image: Tensor, with_maps: bool = False) -> SegOutput:
+            seen.append(image)
+            return super().forward(image)
+
+    guide = torch.full((1, 1, 8, 8), 0.25)
+    network = Recorder(torch.zeros(1, 1, 4, 4))
+    image = torch.cat([torch.randn(1, 1, 8, 8), guide], 1)
+    output = Ensemble([network], [(4, 4)])(image)
+    torch.testing.assert_close(seen[0][:, 1:], guide[..., :4, :4])
+    torch.testing.assert_close(seen[0][:, :1].std(correction=0), torch.tensor(1.0))
+    assert output.mask.shape == (1, 1, 8, 8)
+
+
 def changed(path: Path, section: str, **keys: object) -> dict:
     """The config of a checkpoint with other values."""
     config = load_checkpoint(path)["config"]
@@ -107,13 +145,15 @@ def test_checkpoints_open_as_one_run_and_a_single_one_as_it_is(tmp_path: Path) -
     pair = (logits_to_prob(both.mask), logits_to_prob(single.mask))
     torch.testing.assert_close(*pair, atol=1e-6, rtol=0)
     assert isinstance(open_runs(paths[:1], flip=True).network, Ensemble)
+    taller = changed(paths[0], "data", image_size=[2 * SIZE, SIZE])
+    paths.append(save_network(tmp_path / "taller" / "seed0" / "best.pt", config=taller))
+    assert open_runs(paths).network.sizes == [(SIZE, SIZE), (SIZE, SIZE), (2 * SIZE, SIZE)]
 
 
 def test_what_sees_or_tells_something_else_is_refused(tmp_path: Path) -> None:
     first = save_network(tmp_path / "first" / "seed0" / "best.pt")
     rule = {"unit": "HU", "low": -160.0, "high": 240.0}
     others = {
-        "data.image_size": {"config": changed(first, "data", image_size=[64, 64])},
         "data.crop": {"config": changed(first, "data", crop="body")},
         "data.blur": {"config": changed(first, "data", blur=0.6)},
         "data.gamma": {"config": changed(first, "data", gamma=0.7)},
