@@ -61,9 +61,17 @@ def test_both_commands_average_the_same_probabilities(
     assert scores["checkpoint"].split() == [str(path) for path in pair]
 
 
+@pytest.mark.parametrize("size", [[32, 32], [64, 48]])
 def test_flips_of_both_commands_agree_and_replace_no_scores(
-    pair: list[Path], data_root: Path, run_script: Callable[..., Finished], tmp_path: Path
+    size: list[int],
+    pair: list[Path],
+    data_root: Path,
+    run_script: Callable[..., Finished],
+    tmp_path: Path,
 ) -> None:
+    content = load_checkpoint(pair[1])
+    content["config"]["data"]["image_size"] = size  # of the second network's input
+    save_network(pair[1], config=content["config"], model=content["model"])
     assert run_script("test.py", "--checkpoint", pair[0], "--no-report").code == 0
     before = (pair[0].parent / "metrics.json").read_bytes()
     flags = ("--flip", "--save-maps", "--no-report")
