@@ -23,7 +23,9 @@ from utils.cli import add_out_argument, add_set_argument, create_parser, run_mai
 from utils.config_loader import DEFAULT_CONFIG, load_config, override_config
 from utils.errors import UserError
 
-_OF_NATIVE = ("evaluation.empty_target", "evaluation.threshold", "evaluation.tolerance_")
+_OF_NATIVE = tuple(
+    f"evaluation.{key}" for key in ("empty_target", "threshold", "tolerance_mm", "tolerance_px")
+)
 # What may be set when maps are scored: they bring no configuration.
 _OVERRIDABLE_FOR_MAPS = ("data.lesion_values", *_OF_NATIVE)
 _OVERRIDABLE_FOR_VOLUMES = (*_OVERRIDABLE_FOR_MAPS, "data.classes")
@@ -184,7 +186,12 @@ def score_folder(arguments: argparse.Namespace) -> None:
             "native or infnet"
         )
     allowed = _OVERRIDABLE_FOR_MAPS if arguments.maps else _OVERRIDABLE_FOR_VOLUMES
-    config = override_config(load_config(DEFAULT_CONFIG), arguments.overrides, allowed)
+    config = override_config(
+        load_config(DEFAULT_CONFIG),
+        arguments.overrides,
+        allowed,
+        f"predictions of another tool are scored as they are; they take {', '.join(allowed)}",
+    )
     source = open_predictions(
         arguments.maps, arguments.volumes, arguments.masks, config.data, protocol.name == "infnet"
     )

@@ -95,6 +95,8 @@ def test_other_protocols_and_settings(
     refused(run_script("test.py", *command, "--protocol", "cosup"), "network's size")
     refused(run_script("test.py", *command, "--set", "data.classes=all"), "data.classes")
     refused(run_script("test.py", *command, "--set", "model.name=unet"), "model.name")
+    small = run_script("test.py", *command, "--set", "evaluation.min_lesion_size=4")
+    refused(small, "evaluation.min_lesion_size", "scored as they are", "evaluation.threshold")
     classes = ["--set", "data.classes={a: 1, b: 2}"]
     finished = run_script("test.py", *command, *classes)
     assert finished.code == 0, finished.err

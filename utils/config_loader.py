@@ -101,13 +101,19 @@ def restore_config(values: dict[str, Any], path: Path) -> Config:
     return validate_config(complete, {"": f"{path}: "})
 
 
-def override_config(config: Config, overrides: Sequence[str], allowed: Sequence[str]) -> Config:
+def override_config(
+    config: Config,
+    overrides: Sequence[str],
+    allowed: Sequence[str],
+    refusal: str = "the checkpoint decides it; train again to change it",
+) -> Config:
     """A configuration with --set pairs applied, as far as they are allowed.
 
     Args:
         config: A resolved configuration, such as a checkpoint's.
         overrides: 'a.b=value' pairs of --set.
         allowed: Beginnings of the dotted keys that may change.
+        refusal: Why the others may not.
 
     Raises:
         UserError: As load_config, or a key that may not change.
@@ -118,7 +124,7 @@ def override_config(config: Config, overrides: Sequence[str], allowed: Sequence[
         origins[key] = "--set "
         _check_keys([key], origins)
         if not key.startswith(tuple(allowed)):
-            raise UserError(f"--set {key}: the checkpoint decides it; train again to change it")
+            raise UserError(f"--set {key}: {refusal}")
         _merge(values, changes)
     return validate_config(values, origins)
 
