@@ -8,20 +8,20 @@ slices (areas: percentiles over slices with a lesion); 60 synthetic patients of 
 seed 0.
 
     figure                        | synthetic (1200 slices)      | Coronacases, 6 patients (431)
-    without lesion, %             | 25.4                         | 22
-    lesion area, px               | 33 218 565 1290 3109         | 42.2 280 661.5 1170 3705
-    image grey                    | 41 43.2 69.2 203 235.4       | 41.2 43.2 64.7 211.6 234.1
-    body area, % of image         | 37.5                         | 38.3
+    without lesion, %             | 24.2                         | 22
+    lesion area, px               | 27 185 441 1055 2735         | 42.2 280 661.5 1170 3705
+    image grey                    | 41 43.3 69.2 202.9 235.5     | 41.2 43.2 64.7 211.6 234.1
+    body area, % of image         | 37.6                         | 38.3
     body centre x, y / %          | 50.4 44.6                    | 49.6 45.6
-    lung area, % of image         | 15.4                         | 15.2
-    components per slice          | 2.7                          | 3.5
-    lung noise std                | 9.7                          | 9.7
-    lung grey                     | 50.3 63.5 73.4 88.2 153.3    | 55.4 63.8 71.3 84.5 161.6
-    lesion grey                   | 83.7 107.9 130.5 160.4 201.9 | 79.7 105.8 130.7 156.8 191.1
-    lesion - lung median          | 57                           | 59.4
-    lesion texture std            | 20.1                         | 23.4
-    lesion grey std               | 37.1                         | 35.3
-    slope on lesion border / px   | 13.4                         | 12.5
+    lung area, % of image         | 15.8                         | 15.2
+    components per slice          | 2.5                          | 3.5
+    lung noise std                | 10                           | 9.7
+    lung grey                     | 50.1 63.5 73.6 88.1 156.6    | 55.4 63.8 71.3 84.5 161.6
+    lesion grey                   | 85 108.8 132.4 162 202.3     | 79.7 105.8 130.7 156.8 191.1
+    lesion - lung median          | 58.9                         | 59.4
+    lesion texture std            | 20.6                         | 23.4
+    lesion grey std               | 36.8                         | 35.3
+    slope on lesion border / px   | 13.9                         | 12.5
 
 Unlike real scans: bones are plain, lesions do not follow the bronchi, dense ones are a little too
 bright, and the couch has two shapes.

@@ -13,7 +13,7 @@ import numpy as np
 from datasets.synthetic.shapes import LUNG_HEIGHT, Anatomy, Frame
 
 NUM_GENERATIONS = 10  # a tree has 2 ** 10 ends; arteries and veins are a tree each per lung
-RADIUS_EXPONENT = 0.28  # Murray's law has 1 / 3
+RADIUS_EXPONENT = (0.27, 0.345)  # of a patient; Murray's law has 1 / 3
 END_RADIUS = 0.46  # units; 0.6 mm
 MAX_RADIUS = 6.0  # units; nothing in the tree is thicker
 SAMPLE_STEP = 1.0  # units between the balls which make up a branch
@@ -64,7 +64,7 @@ def _strew(rng: np.random.Generator, anatomy: Anatomy, number: int, count: int) 
 
 
 def _grow(
-    rng: np.random.Generator, root: np.ndarray, points: np.ndarray, thick: float
+    rng: np.random.Generator, root: np.ndarray, points: np.ndarray, thick: float, exponent: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Balls of one tree, and of the bronchi beside it."""
     parent, heading = root[None], _normalise(points.mean(0) - root)[None]
@@ -75,8 +75,8 @@ def _grow(
         middle = points.mean(1)
         share = rng.uniform(0.3, 0.6, (groups, 1)) if ends > 1 else 1.0
         node = parent + share * (middle - parent)
-        radius = END_RADIUS * ends**RADIUS_EXPONENT * thick
-        radius = radius * np.exp(rng.normal(0, 0.1, groups))
+        radius = END_RADIUS * ends**exponent * thick
+        radius = np.minimum(radius * np.exp(rng.normal(0, 0.1, groups)), MAX_RADIUS)
         taper = np.full(groups, 0.85)
         balls.append(_sample(parent, node, heading, radius, taper))
         if LEAST_BRONCHUS <= ends < 2**NUM_GENERATIONS:
@@ -101,14 +101,14 @@ def _sorted(balls: np.ndarray) -> np.ndarray:
 
 def make_vessels(rng: np.random.Generator, anatomy: Anatomy) -> VesselTree:
     """Vessels and bronchi of both lungs of one patient."""
-    thick = np.exp(rng.normal(0, 0.12))
+    thick, exponent = np.exp(rng.normal(0, 0.12)), rng.uniform(*RADIUS_EXPONENT)
     vessels, bronchi = [], []
     for number, side in enumerate((-1, 1)):
         hilum = np.array([side * rng.uniform(19, 24), rng.uniform(-4, 6), 0.48 * LUNG_HEIGHT])
         for depth in (0, 14):  # arteries, and veins, which meet further down
             points = _strew(rng, anatomy, number, 2**NUM_GENERATIONS)
             root = hilum + np.array([0, -0.3 * depth, depth])
-            tree, lumen = _grow(rng, root, points, thick)
+            tree, lumen = _grow(rng, root, points, thick, exponent)
             vessels.append(tree)
             if depth == 0:
                 bronchi.append(lumen)

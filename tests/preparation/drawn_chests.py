@@ -27,7 +27,7 @@ def chests() -> dict[str, Chest]:
         root = Path(folder) / "set"
         counts = {"train": 2, "val": 1, "test": 1}
         write_synthetic_set(
-            root, num_patients=counts, num_slices=12, image_size=96, seed=3, min_severity=0.65
+            root, num_patients=counts, num_slices=12, image_size=96, seed=4, min_severity=0.65
         )
         found: dict[str, list[np.ndarray]] = {}
         for path in sorted(root.glob("*/image/*.png")):
