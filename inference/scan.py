@@ -24,7 +24,7 @@ from utils.errors import UserError
 from utils.progress import Progress
 
 LEARNED, THRESHOLD = "learned", "threshold"
-_SLICES_IN_MEMORY = 16
+_SLICES_IN_MEMORY = 32
 # Beyond the lungs found, so that what disease has made dense at their ends is seen.
 _MARGIN_MM = 20.0
 
@@ -102,6 +102,7 @@ def predict_scan(
             if done % _SLICES_IN_MEMORY == 0:
                 for array in (volume.stored, mask, prob):
                     release_pages(array)
+                return_freed_memory()
     lungs = _put_right(lungs, marked)
     known = source.given if source.given is not None else lungs
     return ScanLesions(areas, max(num_channels - 1, 1), known)
