@@ -69,26 +69,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--size", choices=SIZES, default="small", help="tiny: minutes; small (default); paper: GPU"
     )
-    parser.add_argument(
-        "--data",
-        type=_named_folder,
-        action="append",
-        default=[],
-        metavar="NAME=DIR",
-        help="where a data set of the sweep lies (default: data/NAME); repeat for more",
-    )
-    parser.add_argument(
-        "--second-masks",
-        type=_named_folder,
-        action="append",
-        default=[],
-        metavar="NAME=DIR",
-        help="a second annotator's masks of a data set's test slices: a row of its tables",
-    )
-    add_out_argument(parser, metavar="DIR", default=OUT, help=f"of the runs (default: {OUT})")
-    parser.add_argument(
-        "--results", type=Path, default=RESULTS, metavar="DIR", help="of the CSV files and tables"
-    )
+    _add_place_arguments(parser)
     parser.add_argument(
         "--rows",
         type=_names,
@@ -112,6 +93,30 @@ def parse() -> argparse.Namespace:
     if not arguments.sweeps and (not arguments.tables or arguments.figures or arguments.matrix):
         parser.error("name a sweep, such as table5; --tables needs none")
     return arguments
+
+
+def _add_place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where data is, and where runs and results go."""
+    parser.add_argument(
+        "--data",
+        type=_named_folder,
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="where a data set of the sweep lies (default: data/NAME); repeat for more",
+    )
+    parser.add_argument(
+        "--second-masks",
+        type=_named_folder,
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="a second annotator's masks of a data set's test slices: a row of its tables",
+    )
+    add_out_argument(parser, metavar="DIR", default=OUT, help=f"of the runs (default: {OUT})")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, metavar="DIR", help="of the CSV files and tables"
+    )
 
 
 def _add_launch_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from datasets.intensity import IntensityRule
 from datasets.transforms import z_score
-from training.prediction import logits_to_prob
+from training.prediction import logits_to_prob, resize_probs
 from training.trained_run import TrainedRun, name_runs, open_run
 from utils.contracts import SegOutput
 from utils.errors import UserError
@@ -89,7 +89,7 @@ def _prob(logits: Tensor, is_flipped: bool, size: tuple[int, int]) -> Tensor:
     prob = prob.flip(-1) if is_flipped else prob
     if tuple(prob.shape[-2:]) == tuple(size):
         return prob
-    return F.interpolate(prob, size, mode="bilinear", align_corners=False)
+    return torch.stack([resize_probs(one, size) for one in prob])
 
 
 def _mean_logits(probs: Sequence[Tensor]) -> Tensor:
